@@ -1,0 +1,104 @@
+"""Books as plain text: Jane Austen's six novels, which ship, and two that are fetched."""
+
+import gzip
+import re
+from typing import overload
+
+from utils.data.downloads import Remote, fetch
+from utils.errors import unknown
+from utils.paths import shipped_data
+
+_AUSTEN = {
+    "emma": "emma",
+    "mansfield-park": "mansfieldpark",
+    "northanger-abbey": "northangerabbey",
+    "persuasion": "persuasion",
+    "pride-and-prejudice": "prideprejudice",
+    "sense-and-sensibility": "sensesensibility",
+}
+_GITHUB = "https://raw.githubusercontent.com"
+_REMOTE = {
+    "time-machine": Remote(
+        path="time-machine/timemachine.txt",
+        urls=(
+            f"{_GITHUB}/d2l-ai/d2l-zh/5918a8b9e8dd92e5085c15118e76c919b04f09a7/data/timemachine.txt",
+            "http://d2l-data.s3-accelerate.amazonaws.com/timemachine.txt",
+        ),
+        hash="sha256:8424dbd9532ac81f7e5f0b6add90e6952baea29158309d7d1bf3884f4e12c516",
+    ),
+    "tiny-shakespeare": Remote(
+        path="tinyshakespeare/input.txt",
+        urls=(
+            f"{_GITHUB}/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
+            "/data/tinyshakespeare/input.txt",
+        ),
+        hash="sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
+}
+AUSTEN_TITLES = tuple(_AUSTEN)
+TITLES = (*_AUSTEN, *_REMOTE)
+
+
+@overload
+def austen(title: None = None) -> dict[str, str]: ...
+@overload
+def austen(title: str) -> str: ...
+def austen(title: str | None = None) -> dict[str, str] | str:
+    """Jane Austen's six novels, which are in the public domain and ship with the book.
+
+    Args:
+        title: one of them, as "Emma" or "pride-and-prejudice"; None for all.
+
+    Returns:
+        The text of the novel, or a dictionary from titles to texts.
+
+    Raises:
+        ValueError: she wrote no such novel; the message lists those she did.
+    """
+    if title is None:
+        return {name: _read_austen(name) for name in _AUSTEN}
+    if _slug(title) not in _AUSTEN:
+        raise ValueError(unknown("novel", title, _AUSTEN))
+    return _read_austen(_slug(title))
+
+
+def book(title: str) -> str:
+    """The text of any book there is: Austen's novels, The Time Machine, tiny Shakespeare.
+
+    Args:
+        title: as "Emma" or "time-machine".
+
+    Returns:
+        Its text.
+
+    Raises:
+        ValueError: there is no such book; the message lists those that exist.
+        DataError: the book does not ship and can't be downloaded.
+    """
+    name = _slug(title)
+    if name in _AUSTEN:
+        return _read_austen(name)
+    if name not in _REMOTE:
+        raise ValueError(unknown("book", title, TITLES))
+    return fetch(_REMOTE[name]).read_text(encoding="utf-8")
+
+
+def paragraphs(text: str) -> list[str]:
+    """Cut a text at its blank lines.
+
+    Args:
+        text: whose lines are broken at a fixed width, as in these books.
+
+    Returns:
+        The paragraphs in order, each on one line.
+    """
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
+
+
+def _read_austen(name: str) -> str:
+    file = shipped_data() / "austen" / f"{_AUSTEN[name]}.txt.gz"
+    return gzip.decompress(file.read_bytes()).decode("utf-8")
+
+
+def _slug(title: str) -> str:
+    return "-".join(title.lower().removeprefix("the ").split())
