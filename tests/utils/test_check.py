@@ -1,0 +1,92 @@
+"""Checkers of exercises say what is wrong in words."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from utils.check import NotWritten, assert_close, checked_by, remark
+
+
+def doubles(answer):
+    assert_close(answer(torch.tensor([1.0, 2.0])), torch.tensor([2.0, 4.0]))
+
+
+def test_a_right_answer_is_right():
+    assert remark(lambda x: 2 * x, doubles).state == "right"
+
+
+@pytest.mark.parametrize("unwritten", [lambda x: None, lambda x: ...])
+def test_a_stub_is_open(unwritten):
+    assert remark(unwritten, doubles).state == "open"
+
+
+def test_not_implemented_is_open_too():
+    def stub(x):
+        raise NotImplementedError
+
+    said = remark(stub, doubles)
+    assert said.state == "open" and "stub" in said.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (lambda x: 3 * x, r"expected 2 at \[0\], got 3"),
+        (lambda x: x.sum(), r"expected shape \(2,\), got \(\)"),
+        (lambda x: "four", "expected a tensor or a number, got str"),
+        (lambda x: x.colour, "AttributeError: 'Tensor' object has no attribute 'colour'"),
+        (lambda x: x * math.nan, r"expected 2 at \[0\], got nan"),
+    ],
+)
+def test_a_wrong_answer_is_told_why(answer, complaint):
+    said = remark(answer, doubles)
+    assert said.state == "wrong"
+
+    assert re.search(complaint, said.text), said.text
+
+
+def test_the_line_of_the_specification_is_quoted():
+    def picky(answer):
+        assert answer(1) == 2, "one must become two"
+
+    said = remark(lambda x: x, picky).text
+    assert "one must become two" in said and "(at: assert answer(1) == 2" in said
+
+
+def test_the_decorator_shows_its_remark_and_returns_the_answer(capsys):
+    @checked_by(doubles)
+    def twice(x):
+        return 2 * x
+
+    assert twice(2) == 4
+    assert "✓ twice" in capsys.readouterr().out
+
+
+def test_checking_leaves_the_readers_random_numbers_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    remark(lambda x: 2 * x, lambda f: doubles(f) or torch.rand(100))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_python_numbers_are_compared_in_double_precision():
+    assert_close(1 / 3, 1 / 3, tolerance=1e-16)
+    with pytest.raises(AssertionError):
+        assert_close(1 / 3 + 1e-12, 1 / 3, tolerance=1e-14)
+
+
+def test_arrays_and_infinities():
+    assert_close(np.array([1.0, np.inf]), torch.tensor([1.0, math.inf], dtype=torch.float64))
+    with pytest.raises(AssertionError):
+        assert_close(torch.tensor(math.inf), torch.tensor(-math.inf))
+    with pytest.raises(NotWritten):
+        assert_close(None, torch.ones(2))
+
+
+def test_the_remark_reads_well_on_a_page():
+    page = remark(lambda x: "<b>", doubles)._repr_html_()
+    assert "✗" in page and "<b>" not in page

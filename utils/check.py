@@ -1,0 +1,139 @@
+"""Checkers for exercises: a specification that the reader can read, an answer at once.
+
+A notebook states what must hold as a plain function of assertions, then hands the reader a stub::
+
+    def spec(softplus):
+        X = torch.linspace(-3, 3, 7)
+        assert_close(softplus(X), F.softplus(X))
+
+    @checked_by(spec)
+    def softplus(X):
+        ...  # your code here
+
+Running the second cell says what is wrong, in words, or that all is well.
+"""
+
+import html
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+Answer = TypeVar("Answer", bound=Callable[..., object])
+State = Literal["right", "wrong", "open"]
+SYMBOLS: dict[State, str] = {"right": "✓", "wrong": "✗", "open": "○"}
+COLOURS: dict[State, str] = {"right": "#009e73", "wrong": "#d55e00", "open": "#7f7f7f"}
+
+
+class NotWritten(Exception):
+    """The reader has not written the answer yet: it returned nothing, or an ellipsis."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What the checker has to say; shows itself in a notebook and in a terminal."""
+
+    state: State
+    text: str
+
+    def __repr__(self) -> str:
+        return f"{SYMBOLS[self.state]} {self.text}"
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<div style="border-left:6px solid {COLOURS[self.state]};padding:.3em .9em">'
+            f"{SYMBOLS[self.state]} {html.escape(self.text)}</div>"
+        )
+
+
+def _explain(spec: Callable[..., object], error: Exception) -> str:
+    """The complaint in words, with the line of the specification that it came from."""
+    lines = [f for f in traceback.extract_tb(error.__traceback__) if f.name == spec.__name__]
+    line = f" (at: {lines[-1].line})" if lines and lines[-1].line else ""
+    said = [text for text in str(error).splitlines() if text.strip()]
+    first = " ".join(said[:3]) or "the assertion does not hold"
+    kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+    return f"{kind}{first}{line}"
+
+
+def remark(answer: Callable[..., object], spec: Callable[..., object]) -> Remark:
+    """Hold an answer to a specification.
+
+    Args:
+        answer: the reader's function or class.
+        spec: takes the answer, asserts what must hold.
+
+    Returns:
+        The `Remark`: right, wrong (and why), or open while nothing has been written.
+    """
+    name = getattr(answer, "__name__", "the answer")
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            spec(answer)
+    except (NotWritten, NotImplementedError):
+        return Remark("open", f"{name}: nothing here yet. Replace the dots and run the cell again.")
+    except Exception as error:  # whatever the reader's code raises, they are told
+        return Remark("wrong", f"{name}: {_explain(spec, error)}")
+    return Remark("right", f"{name}: every check of the specification holds.")
+
+
+def checked_by(spec: Callable[..., object]) -> Callable[[Answer], Answer]:
+    """A decorator that checks an answer against a specification as soon as it is defined.
+
+    Args:
+        spec: takes the answer, asserts what must hold.
+
+    Returns:
+        A decorator that shows the checker's remark and returns the answer unchanged.
+    """
+
+    def decorate(answer: Answer) -> Answer:
+        from IPython.display import display
+
+        display(remark(answer, spec))
+        return answer
+
+    return decorate
+
+
+def _tensor(value: object) -> Tensor:
+    """A tensor of the value; Python's own numbers keep their double precision."""
+    return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+
+
+def assert_close(actual: object, expected: Tensor | float, tolerance: float = 1e-5) -> None:
+    """Fail, in words, unless two tensors (or numbers) agree in shape and value.
+
+    Args:
+        actual: what the answer returned.
+        expected: what it should have returned.
+        tolerance: the largest difference allowed, relative to the larger of 1 and |expected|.
+
+    Raises:
+        NotWritten: ``actual`` is ``None`` or an ellipsis: there is no answer yet.
+        AssertionError: another type, shape, or value; the message says which and where.
+    """
+    if actual is None or actual is ...:
+        raise NotWritten
+    want = _tensor(expected)
+    try:
+        got = _tensor(actual)
+    except (TypeError, ValueError, RuntimeError):
+        raise AssertionError(
+            f"expected a tensor or a number, got {type(actual).__name__}"
+        ) from None
+    if got.shape != want.shape:
+        raise AssertionError(f"expected shape {tuple(want.shape)}, got {tuple(got.shape)}")
+    got, want = got.detach().double().cpu(), want.detach().double().cpu()
+    error = (got - want).abs() / want.abs().clamp(min=1)
+    error = torch.where((got == want) | (got.isnan() & want.isnan()), 0.0, error)
+    if not bool((error <= tolerance).all()):
+        worst = int(error.nan_to_num(torch.inf).argmax()) if error.ndim else 0
+        at = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), error.shape))
+        where = f" at {list(at)}" if at else ""
+        value, wanted = got.reshape(-1)[worst].item(), want.reshape(-1)[worst].item()
+        raise AssertionError(f"expected {wanted:.6g}{where}, got {value:.6g}")

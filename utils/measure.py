@@ -1,0 +1,146 @@
+"""What a computation costs: seconds, bytes alive at its peak, bytes kept for the backward pass.
+
+On a CPU, time is the processor time of one thread: other programs that share the machine, and how
+it spreads work over its cores, do not count. With a GPU it is the time on the wall, the GPU's work
+included.
+"""
+
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+BLOCKS = 6
+
+
+def _fastest(functions: list[Callable[[], object]], blocks: int, block_time: float) -> list[float]:
+    """Seconds a call of each function: in turn, block after block, the fastest block of each."""
+    from torch.utils.benchmark import Timer
+    from torch.utils.benchmark.utils.timer import timer as wall
+
+    clock = wall if torch.cuda.is_available() else time.thread_time
+    timers = [Timer("f()", globals={"f": f}, num_threads=1, timer=clock) for f in functions]
+    once = [timer.timeit(1).median for timer in timers]  # also warms up
+    calls = [max(1, round(block_time / max(time, 1e-7))) for time in once]
+    fastest = [float("inf")] * len(timers)
+    for _ in range(blocks):
+        for i, timer in enumerate(timers):
+            fastest[i] = min(fastest[i], timer.timeit(calls[i]).median)
+    return fastest
+
+
+def seconds(f: Callable[[], object], min_run_time: float = 0.1) -> float:
+    """The time of one call, as the fastest of several blocks of calls.
+
+    Other programs can only make a call slower, so the fastest block says most about the call.
+
+    Args:
+        f: what to time; waits for the GPU, where there is one, are taken care of.
+        min_run_time: measure for about so many seconds.
+
+    Returns:
+        Seconds a call.
+    """
+    return _fastest([f], BLOCKS, min_run_time / BLOCKS)[0]
+
+
+def time_ratio(
+    f: Callable[[], object], g: Callable[[], object], min_run_time: float = 0.4
+) -> float:
+    """How many times as long ``f`` takes as ``g``.
+
+    The two take turns, so that a machine that is busy for a while slows both; the fastest block of
+    each is compared.
+
+    Args:
+        f: the numerator.
+        g: the denominator.
+        min_run_time: measure for about so many seconds.
+
+    Returns:
+        Time of ``f`` over time of ``g``.
+    """
+    blocks = 3 * BLOCKS
+    first, second = _fastest([f, g], blocks, min_run_time / blocks / 2)
+    return first / second
+
+
+class _Meter(TorchDispatchMode):
+    """Follows every tensor that PyTorch makes, from its birth to its release."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def _release(self, size: int) -> None:
+        self.alive -= size
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        old = {t.untyped_storage()._cdata for t in tree_leaves(args) if isinstance(t, Tensor)}
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if not isinstance(tensor, Tensor) or tensor._is_zerotensor():
+                continue  # a zero tensor is a promise of zeros, without memory
+            storage = tensor.untyped_storage()
+            if storage in self._known or storage._cdata in old:
+                continue  # a view, or a result written in place
+            self._known.add(storage)
+            weakref.finalize(storage, self._release, storage.nbytes())
+            self.alive += storage.nbytes()
+            self.peak = max(self.peak, self.alive)
+        return out
+
+
+def peak_bytes(f: Callable[[], object]) -> int:
+    """The most memory that tensors made by a call hold at one time, on any device.
+
+    Counts tensors that PyTorch makes while ``f`` runs; not what was there before, and not what an
+    operation uses inside itself.
+
+    Args:
+        f: what to measure.
+
+    Returns:
+        Bytes.
+    """
+    with _Meter() as meter:
+        f()
+    return meter.peak
+
+
+def saved_bytes(f: Callable[[], object]) -> int:
+    """The memory that a forward pass keeps for its backward pass, without the parameters.
+
+    Autograd also keeps the weights, which are there anyway: leaves that require a gradient are not
+    counted, and a tensor that is kept twice is counted once.
+
+    Args:
+        f: a forward pass.
+
+    Returns:
+        Bytes.
+    """
+    kept: dict[int, int] = {}
+    leaves: set[int] = set()
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        base = tensor if tensor._base is None else tensor._base
+        if base.is_leaf and base.requires_grad:
+            leaves.add(storage.data_ptr())
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = f()  # alive until the count is made, so that no address is used twice
+    count = sum(size for address, size in kept.items() if address not in leaves)
+    del result
+    return count
