@@ -141,8 +141,12 @@ class Sample:
         return self > low and self < high
 
     def __str__(self) -> str:
+        return self.in_units("")
+
+    def in_units(self, unit: str) -> str:
+        """The mean with its unit, the interval, and how many repetitions."""
         mean, low, high = _alike(self.mean, self.low, self.high)
-        return f"{mean} [{low}, {high}], n = {self.n}"
+        return f"{mean} {unit}".strip() + f" [{low}, {high}], n = {self.n}"
 
 
 def _alike(*numbers: float) -> tuple[str, ...]:
@@ -202,8 +206,12 @@ class Trial:
         """
         if isinstance(value, bool):
             value = "yes" if value else "no"
-        text = _alike(value)[0] if isinstance(value, float) else str(value)
-        self.measured.append((what, f"{text} {unit}".strip()))
+        if isinstance(value, Sample):
+            text = value.in_units(unit)
+        else:
+            number = _alike(value)[0] if isinstance(value, float) else str(value)
+            text = f"{number} {unit}".strip()
+        self.measured.append((what, text))
 
     def _decide(self, verdict: Verdict, if_: bool, rule: str) -> None:
         self.rules_tried.append(f"{verdict} if {rule}")

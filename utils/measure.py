@@ -25,8 +25,11 @@ def _fastest(functions: list[Callable[[], object]], blocks: int, block_time: flo
 
     clock = wall if torch.cuda.is_available() else time.thread_time
     timers = [Timer("f()", globals={"f": f}, num_threads=1, timer=clock) for f in functions]
-    once = [timer.timeit(1).median for timer in timers]  # also warms up
-    calls = [max(1, round(block_time / max(time, 1e-7))) for time in once]
+    calls = []
+    for timer in timers:
+        started = time.perf_counter()
+        timer.timeit(1)  # also warms up
+        calls.append(max(1, round(block_time / (time.perf_counter() - started))))
     fastest = [float("inf")] * len(timers)
     for _ in range(blocks):
         for i, timer in enumerate(timers):

@@ -62,7 +62,7 @@ def test_the_first_rule_that_holds_decides_and_the_card_shows_it(capsys):
         t.refuted(True, rule="never looked at")
     shown = t.as_text()
     assert shown.splitlines()[0] == "✓ SUPPORTED: Water is wet."
-    assert "  · wetness: 1.10 [0.85, 1.35], n = 3 drops" in shown
+    assert "  · wetness: 1.10 drops [0.85, 1.35], n = 3" in shown
     assert "  · it drips: yes" in shown
     assert "decided by: it is wet" in shown
 
