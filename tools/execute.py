@@ -1,0 +1,171 @@
+"""Run notebooks in fresh kernels and store their outputs.
+
+    tools/execute chapters/cnn/lenet.ipynb ...
+    tools/execute --device cuda                      run all on the GPU, store nothing
+
+A notebook runs in its own folder. The first error stops it, is printed, and leaves the file as it
+was. The measured time goes into the *Needs* line when it is off by more than a quarter. Then the
+notebook is normalised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from tools import book, normalise
+
+CELL_TIMEOUT = 300  # seconds; the same as nbval's in the Makefile
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookFailed(Exception):
+    """A notebook did not run to its end; the message says where and why."""
+
+
+def run(
+    notebook: NotebookNode, folder: Path, timeout: int = CELL_TIMEOUT, kernel: str = "python3"
+) -> float:
+    """Execute a notebook in place.
+
+    Args:
+        notebook: The notebook; its outputs are replaced.
+        folder: The working directory of the kernel.
+        timeout: The longest a cell may take, in seconds.
+        kernel: The name of the kernel.
+
+    Returns:
+        The time from the first cell's start to the last cell's end, in seconds.
+
+    Raises:
+        NotebookFailed: A cell raised, took too long, or ended the kernel.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    running: dict[str, int] = {}
+    os.environ.setdefault("BOOK_PROGRESS", "0")  # the kernel inherits it; nobody looks at a bar
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name=kernel,
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
+    )
+    started = time.perf_counter()
+    log = tempfile.TemporaryFile(mode="w+")  # what the kernel's process says, for when it dies
+    try:
+        client.execute(stderr=log)
+    except CellExecutionError as error:
+        raise NotebookFailed(readable(running["cell"], error)) from None
+    except CellTimeoutError:
+        index = running["cell"]
+        raise NotebookFailed(f"cell {index + 1} took longer than {timeout} s") from None
+    except DeadKernelError:
+        index = running.get("cell", 0)
+        log.seek(0)
+        source, last_words = notebook.cells[index].source, log.read()[-2000:]
+        raise NotebookFailed(
+            f"the kernel died in cell {index + 1}:\n{source}\n{last_words}"
+        ) from None
+    finally:
+        log.close()
+    return time.perf_counter() - started
+
+
+def readable(index: int, error: CellExecutionError) -> str:
+    """The error of a cell and the last lines of its traceback, without colours."""
+    trace = ANSI.sub("", error.traceback).strip().splitlines()[-30:]
+    return f"cell {index + 1} raised {error.ename}: {error.evalue}\n" + "\n".join(trace)
+
+
+def stated_seconds(measured: float, stated: int | None) -> int:
+    """The run time to state: a multiple of 5 s, unchanged while it is right within a quarter."""
+    if stated and abs(measured - stated) <= 0.25 * stated:
+        return stated
+    return max(5, 5 * round(measured / 5))
+
+
+def record_time(notebook: NotebookNode, measured: float) -> bool:
+    """Write the measured time into the *Needs* line; False if there is none."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (match := book.NEEDS_LINE.search(cell.source)):
+            start, end = match.span("seconds")
+            seconds = stated_seconds(measured, book.run_time(notebook))
+            cell.source = f"{cell.source[:start]}{seconds}{cell.source[end:]}"
+            return True
+    return False
+
+
+def require_device(name: str) -> None:
+    """Stop with one line if PyTorch does not see the device."""
+    import torch
+
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there[name]:
+        sys.exit(f"tools/execute: --device {name}: PyTorch {torch.__version__} sees no such device")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="tools/execute", description=__doc__.split("\n")[0])
+    parser.add_argument("paths", nargs="*", type=Path, help="notebooks (default: all of the book)")
+    parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="run there, store nothing")
+    parser.add_argument("--dry-run", action="store_true", help="run, store nothing")
+    parser.add_argument(
+        "--keep-time", action="store_true", help="leave the stated run time alone (busy machine)"
+    )
+    options = parser.parse_args(arguments)
+    if options.device:
+        require_device(options.device)
+    # Outputs in the book come from the CPU, also where the author has a GPU.
+    os.environ["BOOK_DEVICE"] = options.device or "cpu"
+    store = not (options.device or options.dry_run)
+    paths = options.paths or book.notebooks()
+    if not paths:
+        print("tools/execute: there are no notebooks", file=sys.stderr)
+        return 1
+    failed = []
+    for path in paths:
+        print(f"{path} ... ", end="", flush=True)
+        notebook = book.read(path)
+        normalise.normalise(notebook, path.stem, book.colab_cell())
+        try:
+            seconds = run(notebook, path.resolve().parent)
+        except NotebookFailed as error:
+            print(f"failed\n{path}: {error}\n")
+            failed.append(path)
+            continue
+        print(f"{seconds:.1f} s")
+        if store:
+            stated = options.keep_time and book.run_time(notebook)
+            if not stated and not record_time(notebook, seconds):
+                print(f"{path}: no line '*Needs: …; runs in about N s on two CPU cores.*'")
+                failed.append(path)
+            normalise.normalise(notebook, path.stem, book.colab_cell())
+            normalise.write(notebook, path)
+        found = normalise.problems(notebook)
+        for problem in found:
+            print(f"{path}: {problem}")
+        failed += [path] * bool(found)
+    if failed:
+        print(f"tools/execute: {len(set(failed))} of {len(paths)} notebooks need work")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
