@@ -1,0 +1,61 @@
+"""LeNet, the convolution network that read zip codes and cheques."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LeNet(nn.Sequential):
+    """LeNet-5 as textbooks give it (LeCun, Bottou, Bengio and Haffner, 1998).
+
+    Convolution, pooling, convolution, pooling, and three dense layers; for grey images of 28 by 28
+    pixels. The original's trainable sub-sampling, its incomplete connections between maps and its
+    radial output units are left out. Weights start as He et al. (2015) draw them, biases at 0.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        activation: type[nn.Module] = nn.ReLU,
+        pooling: type[nn.MaxPool2d] | type[nn.AvgPool2d] = nn.MaxPool2d,
+    ) -> None:
+        """Make the network; ``LeNet(activation=nn.Sigmoid, pooling=nn.AvgPool2d)`` is d2l's.
+
+        Args:
+            num_classes: how many logits.
+            activation: the class of the non-linearity; ReLU, as is usual today.
+            pooling: the class of the pooling layer; the maximum, as is usual today.
+        """
+        super().__init__(
+            nn.Conv2d(1, 6, kernel_size=5, padding=2),
+            activation(),
+            pooling(2),
+            nn.Conv2d(6, 16, kernel_size=5),
+            activation(),
+            pooling(2),
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            activation(),
+            nn.Linear(120, 84),
+            activation(),
+            nn.Linear(84, num_classes),
+        )
+        for layer in self:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        """A layer, or several as a plain ``Sequential``."""
+        return nn.Sequential(*self)[index]
+
+    def forward(self, X: Float[Tensor, "batch 1 28 28"]) -> Float[Tensor, "batch num_classes"]:
+        """Compute the logits.
+
+        Args:
+            X: grey images.
+
+        Returns:
+            One number for each class.
+        """
+        return super().forward(X)
