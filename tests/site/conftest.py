@@ -1,0 +1,101 @@
+"""One browser and one server for all tests of the site."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from tests.site import book
+from tests.site.chromium import ARGUMENTS, NoChromiumError, find_chromium
+
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address at which the built book is served, ending in a slash."""
+    if wrong := book.what_is_wrong_with_the_build():
+        pytest.fail(wrong, pytrace=False)
+    server = book.server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{book.published_path()}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    missing = ""
+    try:
+        executable = find_chromium()
+    except NoChromiumError as error:
+        missing = str(error)
+    if missing:
+        pytest.fail(missing, pytrace=False)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visit:
+    """A page of the book in the browser, and what went wrong while it loaded."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+    name: str = ""
+
+    def open(self, name: str) -> Page:
+        """Open a page of the book and wait until its mathematics is set."""
+        path = name if ".html" in name else f"{name}.html"
+        self.page.goto(self.address + path, wait_until="load")
+        self.page.evaluate("() => window.MathJax?.startup?.promise")
+        return self.page
+
+
+def visit(context: BrowserContext, address: str) -> Visit:
+    """A new tab that lets nothing through to another host, and writes down what asked."""
+    tab = Visit(context.new_page(), address)
+    host = address.split("/")[2]
+
+    def guard(route: Route) -> None:
+        if route.request.url.split("/")[2] == host:
+            route.continue_()
+        else:
+            tab.strangers.append(route.request.url)
+            route.abort()
+
+    tab.page.route(lambda url: url.startswith("http"), guard)
+    tab.page.on("console", lambda m: m.type == "error" and tab.complaints.append(m.text))
+    tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.page.on(
+        "response",
+        lambda r: r.status >= 400 and tab.complaints.append(f"{r.status} for {r.url}"),
+    )
+    return tab
+
+
+@pytest.fixture
+def tab(browser: Browser, address: str) -> Iterator[Visit]:
+    """A fresh tab at desktop width."""
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    yield visit(context, address)
+    context.close()
+
+
+@pytest.fixture(scope="module", params=book.pages())
+def opened(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
+    """Each page of the book in turn, opened once for all tests of a module."""
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    tab = visit(context, address)
+    tab.name = request.param
+    tab.open(request.param)
+    yield tab
+    context.close()
