@@ -112,6 +112,7 @@ def test_read_idx_reads_what_is_there(tmp_path):
         gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x05abc"),  # two bytes short
         gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x02ab" * 99)[:-9],
     ],
+    ids=["no gzip", "empty", "floats", "too short", "cut off"],  # gzip's bytes hold the time
 )
 def test_read_idx_refuses_other_files(tmp_path, content):
     file = tmp_path / "x.gz"
