@@ -23,7 +23,7 @@ from PIL import Image
 
 from tools import book
 
-COLOURS = 64
+COLOURS = 128
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {
     "codemirror_mode": {"name": "ipython", "version": 3},
@@ -41,7 +41,7 @@ EMBEDDED_PNG = re.compile(r"data:image/png;base64,((?:[A-Za-z0-9+/=]|\\?\n)+)")
 
 # ---------------------------------------------------------------------------------- outputs
 def quantise_png(encoded: str) -> str:
-    """Reduce a base64 PNG to a palette of 64 colours; a palette image comes back as it is."""
+    """Reduce a base64 PNG to a palette of 128 colours; a palette image comes back as it is."""
     image = Image.open(io.BytesIO(base64.b64decode(encoded)))
     if image.mode == "P":
         return encoded.strip()

@@ -26,6 +26,8 @@ SECTIONS = (
 )
 LONGEST_CELL = 30  # lines that are not blank
 TIME_BUDGET = 60  # seconds
+# Pages that train a model of language need longer before there is anything to see.
+LONGER = {"language-models": 120, "seq2seq": 120, "transformer": 120, "bert": 120}
 EXERCISES = range(4, 9)
 LABEL = re.compile(
     r"^\((?P<target>[^()\s]+)\)=\s*$"
@@ -34,6 +36,8 @@ LABEL = re.compile(
     r"|\\label\{(?P<latex>[^{}]+)\}",
     re.M,
 )
+PLACE = re.compile(r"^\*(?P<before>Builds on .*?); (?P<after>leads to .*)\*\s*$", re.M)
+PAGE_LINK = re.compile(r"\]\((?P<page>[\w./-]+)\.ipynb\)")
 Check = Callable[[NotebookNode, str], list[str]]
 
 
@@ -87,6 +91,26 @@ def title_cell_is_complete(notebook: NotebookNode, slug: str) -> list[str]:
         found.append("not exactly one title (a line that starts with '# ')")
     sentence = [line for line in source.splitlines()[1:] if line.strip() and line[0] not in "*(#"]
     return found if sentence else [*found, "no sentence between the title and the needs"]
+
+
+def place_is_said(notebook: NotebookNode, slug: str) -> list[str]:
+    """The second cell says what the page builds on and, with a link, where it leads."""
+    before, after = neighbours(notebook)
+    if before is None:
+        return ["no line '*Builds on …; leads to …*' in the second cell"]
+    return [] if before or after else ["'*Builds on …; leads to …*' has no link to a page"]
+
+
+def neighbours(notebook: NotebookNode) -> tuple[list[str] | None, list[str] | None]:
+    """The pages (as their last names) that a page builds on, and those it leads to."""
+    match = PLACE.search(notebook.cells[1].source) if len(notebook.cells) > 1 else None
+    if match is None:
+        return None, None
+    before, after = (
+        [page.rpartition("/")[2] for page in PAGE_LINK.findall(match[side])]
+        for side in ("before", "after")
+    )
+    return before, after
 
 
 def sections_in_order(notebook: NotebookNode, slug: str) -> list[str]:
@@ -230,8 +254,8 @@ def is_canonical(notebook: NotebookNode, slug: str) -> list[str]:
 
 def within_budget(notebook: NotebookNode, slug: str) -> list[str]:
     """The stated run time is within the budget."""
-    seconds = book.run_time(notebook) or 0
-    return [f"runs for {seconds} s; {TIME_BUDGET} are allowed"] if seconds > TIME_BUDGET else []
+    seconds, allowed = book.run_time(notebook) or 0, LONGER.get(slug, TIME_BUDGET)
+    return [f"runs for {seconds} s; {allowed} are allowed"] if seconds > allowed else []
 
 
 def claim_cells_hold_one_trial(notebook: NotebookNode, slug: str) -> list[str]:
@@ -264,6 +288,7 @@ def trial_ids(cell: NotebookNode) -> list[str]:
 CHECKS: tuple[Check, ...] = (
     first_cell_is_canonical,
     title_cell_is_complete,
+    place_is_said,
     sections_in_order,
     no_long_cells,
     imports_in_one_cell,

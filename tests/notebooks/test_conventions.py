@@ -35,6 +35,15 @@ def test_toc_lists_what_is_there_and_nothing_else() -> None:
     assert len(book.toc_pages()) == len(there), "a notebook is listed twice"
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_builds_on_earlier_pages_and_leads_to_later_ones(path: Path) -> None:
+    order = [page.rpartition("/")[2] for page in book.toc_pages()]
+    before, after = conventions.neighbours(book.read(path))
+    place = order.index(path.stem)
+    assert not set(before or ()) - set(order[:place]), "builds on a page that comes later"
+    assert not set(after or ()) - set(order[place + 1 :]), "leads to a page that comes earlier"
+
+
 def test_parts_are_known_and_slugs_differ_between_parts() -> None:
     assert {path.parent.name for path in NOTEBOOKS} <= set(book.PART_TITLES)
     slugs = [path.stem for path in NOTEBOOKS]
@@ -47,7 +56,7 @@ def test_cell_ids_are_unique_in_the_project() -> None:
 
 
 def test_whole_book_is_within_its_budget() -> None:
-    assert sum(book.run_time(book.read(path)) or 0 for path in NOTEBOOKS) <= 20 * 60
+    assert sum(book.run_time(book.read(path)) or 0 for path in NOTEBOOKS) <= 18 * 60
 
 
 # ---------------------------------------------------------------------------- broken on purpose
@@ -56,7 +65,8 @@ def good_notebook() -> NotebookNode:
     cells = [
         new_markdown_cell(
             "# A page\n\nAfter it you can add.\n\n"
-            "*Needs: nothing; runs in about 5 s on two CPU cores.*\n"
+            "*Needs: nothing; runs in about 5 s on two CPU cores.*\n\n"
+            "*Builds on arithmetic; leads to [Another page](another.ipynb).*\n"
         ),
         new_code_cell("import math"),
         new_markdown_cell("## From scratch\n\n(page-sum)=\nText.\n\n$$ 1 + 1 = 2 $$ (eq-page-sum)"),
@@ -137,6 +147,8 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("no time", replace("5 s", "N s"), conventions.title_cell_is_complete),
     ("no sentence", replace("After it you can add.", ""), conventions.title_cell_is_complete),
     ("two titles", replace("## Summary", "# Summary"), conventions.title_cell_is_complete),
+    ("no place", replace("*Builds on", "*On"), conventions.place_is_said),
+    ("no link", replace("(another.ipynb)", ""), conventions.place_is_said),
     ("no summary", replace("## Summary", "## The end"), conventions.sections_in_order),
     ("order", replace("## On real data", "## Summary"), conventions.sections_in_order),
     ("long cell", replace("import math", "x = 1\n" * 31), conventions.no_long_cells),

@@ -101,7 +101,7 @@ def test_svg_references_still_meet_their_targets() -> None:
 def test_pngs_get_a_palette_once() -> None:
     small = normalise.quantise_png(png())
     assert opened(small).mode == "P"
-    assert len(opened(small).getcolors() or []) <= 64
+    assert len(opened(small).getcolors() or []) <= normalise.COLOURS
     assert len(small) < len(png())
     assert normalise.quantise_png(small) == small
 
