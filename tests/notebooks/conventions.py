@@ -206,6 +206,33 @@ def exercises_have_solutions(notebook: NotebookNode, slug: str) -> list[str]:
     return found
 
 
+def stubs_and_solutions_agree(notebook: NotebookNode, slug: str) -> list[str]:
+    """What a checker asks for has the same name, parameters and checker in stub and solution."""
+    solutions = {id(cell) for cell in normalise.solution_cells(notebook)}
+    asked, answered = {}, {}
+    for _, cell in code_cells(notebook):
+        for node in tree_of(cell).body:
+            for decorator in getattr(node, "decorator_list", []):
+                if ast.unparse(decorator).startswith("checked_by("):
+                    side = answered if id(cell) in solutions else asked
+                    side[node.name] = (ast.unparse(decorator), *signature(node))
+    found = [f"no solution for the stub of {name}" for name in asked if name not in answered]
+    return found + [
+        f"stub and solution of {name} differ: {asked[name]} and {answered[name]}"
+        for name in asked
+        if name in answered and asked[name] != answered[name]
+    ]
+
+
+def signature(node: ast.FunctionDef | ast.ClassDef) -> tuple[str, ...]:
+    """The names of a function's parameters; of a class, those of its constructor."""
+    if isinstance(node, ast.ClassDef):
+        made = [m for m in node.body if getattr(m, "name", "") == "__init__"]
+        return ("class", *(signature(made[0]) if made else ()))
+    names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args]]
+    return (*names, *(argument.arg for argument in node.args.kwonlyargs))
+
+
 # -------------------------------------------------------------------------------- stored outputs
 def was_really_run(notebook: NotebookNode, slug: str) -> list[str]:
     """Code cells were run once each, from top to bottom, and none failed unexpectedly."""
@@ -294,6 +321,7 @@ CHECKS: tuple[Check, ...] = (
     imports_in_one_cell,
     labels_have_prefix,
     exercises_have_solutions,
+    stubs_and_solutions_agree,
     was_really_run,
     shows_what_it_should,
     alternative_texts_say_something,

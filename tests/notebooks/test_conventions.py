@@ -89,6 +89,8 @@ def good_notebook() -> NotebookNode:
         ),
         new_markdown_cell("## Summary\n\nOne is one.\n\n## Exercises"),
     ]
+    stub = "@checked_by(spec)\ndef double(x, times=2): ..."
+    cells.append(new_code_cell(stub))
     kinds = ["Predict, then run", "Find the bug", "Two minutes", "Open"]
     for number, kind in enumerate(kinds, start=1):
         label = f"page-exercise-{number}"
@@ -96,7 +98,8 @@ def good_notebook() -> NotebookNode:
             new_markdown_cell(f"```{{exercise}} {kind}\n:label: {label}\n\nWhat is 1 + 1?\n```"),
             new_markdown_cell(f"```{{solution-start}} {label}\n:class: dropdown\n```"),
             new_code_cell(
-                "sum([1, 1])", outputs=[new_output("execute_result", {"text/plain": "2"})]
+                "sum([1, 1])" + ("" if number > 1 else f"\n\n\n{stub}"),
+                outputs=[new_output("execute_result", {"text/plain": "2"})],
             ),
             new_markdown_cell("```{solution-end}\n```"),
         ]
@@ -162,6 +165,12 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("unfolded", replace(":class: dropdown", ":class: x"), conventions.exercises_have_solutions),
     ("unsolved", drop("{solution-start} page-exercise-2"), conventions.exercises_have_solutions),
     ("too few", drop("{exercise} Open"), conventions.exercises_have_solutions),
+    (
+        "no answer",
+        replace("1])\n\n\n@checked", "1])\n\n\n@un"),
+        conventions.stubs_and_solutions_agree,
+    ),
+    ("other answer", replace("times=2", "n=2"), conventions.stubs_and_solutions_agree),
     ("open gate", drop("{solution-end}"), conventions.exercises_have_solutions),
     ("never run", give("draw()", execution_count=None), conventions.was_really_run),
     ("out of order", give("draw()", execution_count=9), conventions.was_really_run),
