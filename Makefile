@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve notebooks test lint execute bench gpu colab wheel lock clean
+.PHONY: help setup book serve notebooks test lint execute bench gpu colab wheel assignments grade lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python book` chooses another.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
@@ -16,6 +16,7 @@ else
 BIN := .venv/bin
 endif
 PY := $(BIN)/python
+GRADING := $(subst .venv,.venv-grading,$(PY))
 
 # What `make execute` runs; empty means all: make execute NOTEBOOKS=chapters/cnn/lenet.ipynb
 NOTEBOOKS ?=
@@ -24,6 +25,11 @@ TORCH ?=
 # More options for pytest: make test PYTEST="-x -k claims"
 PYTEST ?=
 WORKERS ?= 2
+# For `make assignments` (empty means all) and `make grade`
+ASSIGNMENT ?=
+SUBMISSIONS ?=
+HAND ?=
+OUT ?=
 
 help: ## List the targets
 	@echo "usage: make TARGET"
@@ -49,7 +55,8 @@ notebooks: setup ## Open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab chapters
 
 test: lint book ## Run every check: style, types, the strict build, tests, notebooks, the site in a browser
-	@$(PY) -m tools.browser
+	@$(PY) -m tools.programs
+	@"$(PYTHON)" tools/setup.py --grading
 	@$(PY) -m pytest tests chapters --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with=tests/notebooks/sanitize.cfg -n $(WORKERS) --dist loadfile \
 		--durations=10 $(PYTEST)
@@ -75,9 +82,18 @@ colab: ## Run the notebooks in Colab's image, as Colab does: no .venv, helpers f
 wheel: setup ## Build the wheel of the helpers into dist, for the release
 	@$(PY) -m build --wheel --no-isolation --outdir dist .
 
+assignments: setup ## Build the assignments into dist/assignments (ASSIGNMENT=cnn for one)
+	@"$(PYTHON)" tools/setup.py --grading
+	@$(GRADING) -m tools.assignments $(ASSIGNMENT)
+
+grade: ## Grade a folder: make grade ASSIGNMENT=cnn SUBMISSIONS=folder [HAND=marks.csv] [OUT=folder]
+	@"$(PYTHON)" tools/setup.py --grading
+	@$(GRADING) -m grading $(ASSIGNMENT) $(SUBMISSIONS) $(if $(HAND),--hand $(HAND)) \
+		$(if $(OUT),--out $(OUT)) --workers $(WORKERS)
+
 lock: ## Pin what requirements.in asks for in requirements.txt
 	@"$(PYTHON)" tools/lock.py
 
 clean: ## Remove all that was made: the environment, the built book, caches
-	@rm -rf .venv _build build dist .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .venv .venv-grading _build build dist .pytest_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

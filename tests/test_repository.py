@@ -117,7 +117,7 @@ def test_setup_installs_once_notices_changes_and_recovers(tmp_path: Path) -> Non
 
 
 def test_a_missing_browser_stops_the_tests_with_one_line() -> None:
-    done = run(sys.executable, "-m", "tools.browser", env={**os.environ, "CHROMIUM": "no-such"})
+    done = run(sys.executable, "-m", "tools.programs", env={**os.environ, "CHROMIUM": "no-such"})
     assert done.returncode == 1
     assert len((done.stdout + done.stderr).strip().splitlines()) == 1
     assert "CHROMIUM" in done.stderr

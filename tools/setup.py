@@ -1,5 +1,7 @@
 """Make `.venv` and install what the book needs; do nothing when that is done.
 
+With --grading: make `.venv-grading`, which has what marks assignments as well.
+
 Run by the Makefile with any supported Python; uses the standard library only.
 """
 
@@ -15,11 +17,13 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+GRADING = "--grading" in sys.argv
+VENV = ROOT / (".venv-grading" if GRADING else ".venv")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.sha256"
 INTERRUPTED = VENV / "installing"
 INPUTS = ("requirements.txt", "requirements-peer.txt", "pyproject.toml", "tools/setup.py")
+INPUTS += ("requirements-grading.txt",) if GRADING else ()
 
 
 def fingerprint(torch: str) -> str:
@@ -65,6 +69,8 @@ def install(torch: str) -> None:
         rest = re.sub(r"^torch(vision)?==.*\n", "", locked, flags=re.M)
         requirements.write_text(rest, encoding="utf-8")
     pip("-r", str(requirements))
+    if GRADING:
+        pip("-r", "requirements-grading.txt")
     pip("--no-deps", "-r", "requirements-peer.txt")
     pip("--no-deps", "--no-build-isolation", "--editable", ".")
 
@@ -76,6 +82,7 @@ def main() -> int:
     parser.add_argument(
         "--same-python", action="store_true", help="insist on this Python's version"
     )
+    parser.add_argument("--grading", action="store_true", help="make .venv-grading")
     parser.add_argument("--check", action="store_true", help="only say whether there is work to do")
     options = parser.parse_args()
     wanted = fingerprint(options.torch)
@@ -84,17 +91,16 @@ def main() -> int:
     if there and not other and STAMP.exists() and STAMP.read_text().strip() == wanted:
         return 0
     if options.check:
-        print(".venv is not what the requirements ask for: run make")
+        print(f"{VENV.name} is not what the requirements ask for: run make")
         return 1
     # Installing into what an interrupted run left behind can miss broken files: start afresh.
     if there is None or there < (3, 11) or other or INTERRUPTED.exists():
-        print(f"Making .venv with Python {sys.version.split()[0]} ...", flush=True)
+        print(f"Making {VENV.name} with Python {sys.version.split()[0]} ...", flush=True)
         venv.create(VENV, clear=True, with_pip=True, symlinks=os.name != "nt")
     STAMP.unlink(missing_ok=True)
     INTERRUPTED.touch()
-    print(
-        "Installing what the book needs into .venv (the first time takes minutes) ...", flush=True
-    )
+    what = "what grading needs" if GRADING else "what the book needs"
+    print(f"Installing {what} into {VENV.name} (the first time takes minutes) ...", flush=True)
     try:
         install(options.torch)
     except subprocess.CalledProcessError as error:

@@ -13,11 +13,14 @@ A notebook states what must hold as a plain function of assertions, then hands t
 Running the second cell says what is wrong, in words, or that all is well.
 """
 
+import ast
 import html
+import inspect
+import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -137,3 +140,61 @@ def assert_close(actual: object, expected: Tensor | float, tolerance: float = 1e
         where = f" at {list(at)}" if at else ""
         value, wanted = got.reshape(-1)[worst].item(), want.reshape(-1)[worst].item()
         raise AssertionError(f"expected {wanted:.6g}{where}, got {value:.6g}")
+
+
+def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> list[Tensor]:
+    """The output of a function, and the gradients of a fixed weighted sum of it.
+
+    Args:
+        function: from tensors to a tensor; a module's parameters are inputs too.
+        inputs: of which those of floating point are differentiated.
+        **options: passed on.
+
+    Returns:
+        The output; the gradient at each input of floating point; at each parameter of a module. What
+        the output does not depend on has the gradient 0.
+    """
+    if hasattr(function, "gradients"):  # a stand-in for a student's function, see `grading.remote`
+        return function.gradients(*inputs, **options)
+    given = [
+        x.clone().requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x
+        for x in inputs
+    ]
+    output = function(*given, **options)
+    weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+    leaves = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
+    if isinstance(function, torch.nn.Module):
+        leaves += list(function.parameters())
+    found = torch.autograd.grad((weights * output).sum(), leaves, allow_unused=True)
+    return [output, *(torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found))]
+
+
+def source_of(function: Callable[..., Any]) -> str:
+    """The source of a function or class, as it was written.
+
+    Args:
+        function: defined in a notebook or a module.
+
+    Returns:
+        Its text.
+    """
+    if hasattr(function, "student_source"):  # a stand-in, see `grading.remote`
+        return function.student_source()
+    return textwrap.dedent(inspect.getsource(function))
+
+
+def assert_no_loops(function: Callable[..., Any]) -> None:
+    """Fail, in words, if a function is written with a loop or a comprehension.
+
+    Args:
+        function: whose source can be read.
+
+    Raises:
+        AssertionError: there is one; the message says in which line.
+    """
+    loops = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
+    for node in ast.walk(ast.parse(source_of(function))):
+        if isinstance(node, loops):
+            raise AssertionError(
+                f"line {node.lineno} has a Python loop: tensor operations do this for all at once"
+            )

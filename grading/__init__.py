@@ -1,0 +1,6 @@
+"""Grading: student code runs in a sandbox, and what it returns is compared outside of it.
+
+From the lowest floor up: `wire` (values as bytes), `worker` (inside the sandbox), `sandbox`
+(outside), `remote` (what a test sees of the student's functions), `submissions` (files that
+students hand in), `marking`, `gradebook`, `feedback`, and the command line in `__main__`.
+"""
