@@ -16,14 +16,18 @@ Running the second cell says what is wrong, in words, or that all is well.
 import ast
 import html
 import inspect
+import json
 import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
+
+from utils.errors import unknown
 
 Answer = TypeVar("Answer", bound=Callable[..., object])
 State = Literal["right", "wrong", "open"]
@@ -103,6 +107,58 @@ def checked_by(spec: Callable[..., object]) -> Callable[[Answer], Answer]:
     return decorate
 
 
+def check(exercise: str, answer: Callable[..., object]) -> Remark:
+    """Hold an answer to the checker of an exercise, in any notebook, without a network.
+
+    Args:
+        exercise: the label of an exercise on a page of the book, as ``calculus-bug``.
+        answer: the function or class that it asks for; if it asks for several, its name says which.
+
+    Returns:
+        The `Remark`: right, wrong (and why), or open while nothing has been written.
+
+    Raises:
+        ValueError: there is no such exercise, or it asks for something else.
+    """
+    found = _exercises()
+    if exercise not in found["exercises"]:
+        raise ValueError(unknown("exercise", exercise, found["exercises"]))
+    entry = found["exercises"][exercise]
+    name, specs = getattr(answer, "__name__", ""), set(entry["answers"].values())
+    if len(specs) > 1 and name not in entry["answers"]:
+        asked = ", ".join(entry["answers"])
+        raise ValueError(f"{exercise} asks for {asked}: define one of these, not {name!r}.")
+    bench, before = _workbench(exercise), torch.get_default_dtype()
+    torch.set_default_dtype(bench["default_dtype"])
+    try:
+        return remark(answer, bench[entry["answers"].get(name) or specs.pop()])
+    finally:
+        torch.set_default_dtype(before)
+
+
+@cache
+def _exercises() -> dict[str, Any]:
+    """What `utils.pages.gather` finds, or what a wheel carries of it."""
+    from utils.pages import gather
+    from utils.paths import chapters_folder, packed_exercises
+
+    packed = packed_exercises()
+    if packed is not None:
+        return json.loads(packed.read_text(encoding="utf-8"))
+    return gather(chapters_folder())
+
+
+@cache
+def _workbench(exercise: str) -> dict[str, Any]:
+    """The checkers of an exercise, and all of its page that they need."""
+    from utils.pages import run_what_is_needed
+
+    found = _exercises()
+    entry = found["exercises"][exercise]
+    code = [*found["pages"][entry["page"]], *entry["code"]]
+    return run_what_is_needed(code, set(entry["answers"].values()), entry["page"])
+
+
 def _tensor(value: object) -> Tensor:
     """A tensor of the value; Python's own numbers keep their double precision."""
     return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
@@ -151,8 +207,8 @@ def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> lis
         **options: passed on.
 
     Returns:
-        The output; the gradient at each input of floating point; at each parameter of a module. What
-        the output does not depend on has the gradient 0.
+        The output; the gradient at each input of floating point; at each parameter of a module.
+        What the output does not depend on has the gradient 0.
     """
     if hasattr(function, "gradients"):  # a stand-in for a student's function, see `grading.remote`
         return function.gradients(*inputs, **options)

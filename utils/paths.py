@@ -34,6 +34,24 @@ def claims_file() -> Path:
     return _IN_WHEEL / "claims.yml" if _IN_WHEEL.is_dir() else book_root() / "chapters/claims.yml"
 
 
+def chapters_folder() -> Path:
+    """Where the notebooks are, in the repository.
+
+    Returns:
+        The folder of the parts.
+    """
+    return book_root() / "chapters"
+
+
+def packed_exercises() -> Path | None:
+    """What an installed wheel carries of the notebooks.
+
+    Returns:
+        The file, or None in the repository, where the notebooks themselves are read.
+    """
+    return _IN_WHEEL / "exercises.json" if _IN_WHEEL.is_dir() else None
+
+
 def cache_dir() -> Path:
     """Where downloads are kept: ``$BOOK_CACHE``, or the system's place for caches.
 

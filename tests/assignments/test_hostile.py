@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import sqlite3
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
@@ -230,3 +233,37 @@ def test_every_student_has_a_row_and_nothing_is_left_running(graded: tuple) -> N
 def test_the_solution_of_nobody_is_shown_to_another(graded: tuple) -> None:
     folder, _ = graded
     assert "SECRET" not in "".join(p.read_text() for p in (folder / "out" / "feedback").iterdir())
+
+
+def test_an_interrupted_run_goes_on_and_marks_nothing_twice(tmp_path: Path, graded: tuple) -> None:
+    folder, _ = graded
+    handed_in = tmp_path / "in"
+    handed_in.mkdir()
+    for number in range(4):
+        (handed_in / f"s{number}.ipynb").write_text(notebook([f"x = {number}", *GOOD]))
+    command = [PYTHON, "-m", "grading", "tiny", handed_in, "--built", folder / "built"]
+    command += ["--out", tmp_path / "out", "--workers", "1"]
+    run = subprocess.Popen(command, cwd=book.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    database = tmp_path / "out" / "gradebook.sqlite"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (database.exists() and kept(database)):
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=120)
+    assert run.returncode == 130
+    before = kept(database)
+    assert 1 <= before < 4
+    again = subprocess.run(command, cwd=book.ROOT, capture_output=True, text=True, check=True)
+    assert f"{4 - before} of 4 submissions marked" in again.stdout
+    assert kept(database) == 4
+    nothing = subprocess.run(command, cwd=book.ROOT, capture_output=True, text=True, check=True)
+    assert "0 of 4 submissions marked" in nothing.stdout
+
+
+def kept(database: Path) -> int:
+    """How many marks a gradebook holds."""
+    with sqlite3.connect(database) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM marks").fetchone()[0]
+        except sqlite3.OperationalError:  # it has just been made
+            return 0

@@ -12,16 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 import zipfile
-from importlib.metadata import distribution, version
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
+from tests import fresh
 from tools import book, colab, execute
 
 PAGE = "foundations/autograd"
@@ -48,49 +46,12 @@ def test_wheel_has_the_name_that_the_colab_cell_asks_for(wheel: Path) -> None:
 def test_wheel_holds_the_helpers_claims_and_data_and_no_more(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {"utils/__init__.py", "utils/__init__.pyi", "utils/py.typed", "utils/book.mplstyle"}
-    expected |= {"utils/_book/claims.yml"}
+    expected |= {"utils/_book/claims.yml", "utils/_book/exercises.json"}
     data = [path for path in (book.ROOT / "data").rglob("*") if path.is_file()]
     expected |= {f"utils/_book/{path.relative_to(book.ROOT).as_posix()}" for path in data}
     assert expected <= names
     assert all(name.startswith(("utils/", "deep_learning_tested-")) for name in names)
     assert not [name for name in names if "__pycache__" in name]
-
-
-def requirements_of(wheel: Path) -> list[str]:
-    """What the wheel's own metadata say it needs."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        lines = archive.read(name).decode().splitlines()
-    return [line.split(": ", 1)[1] for line in lines if line.startswith("Requires-Dist: ")]
-
-
-def closure(requirements: list[str]) -> set[str]:
-    """The names of all distributions that these requirements bring, extras left aside."""
-    found: set[str] = set()
-    waiting = [Requirement(line) for line in requirements]
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
-            continue
-        found.add(name)
-        waiting += [Requirement(line) for line in distribution(name).requires or []]
-    return found
-
-
-def link_distribution(name: str, site_packages: Path) -> None:
-    """Link, or copy to another disk, the files of an installed distribution."""
-    installed = distribution(name)
-    for file in installed.files or []:
-        if ".." in file.parts or file.suffix == ".pyc":
-            continue
-        target = site_packages / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = Path(str(installed.locate_file(file)))
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy2(source, target)
 
 
 def test_a_copied_notebook_runs_with_only_the_wheel(
@@ -103,8 +64,7 @@ def test_a_copied_notebook_runs_with_only_the_wheel(
     monkeypatch.setenv("PIP_CONSTRAINT", str(book.ROOT / "requirements.txt"))
     monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
     environment = tmp_path / "colab"
-    venv.create(environment, with_pip=True, symlinks=os.name != "nt")
-    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python = fresh.environment(environment, ["ipykernel", *fresh.requirements_of(wheel)])
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
@@ -113,9 +73,6 @@ def test_a_copied_notebook_runs_with_only_the_wheel(
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 
-    where = run("-c", "import sysconfig; print(sysconfig.get_path('platlib'))")
-    for name in closure(["ipykernel", *requirements_of(wheel)]):
-        link_distribution(name, Path(where))
     colab.install(python, wheel, tmp_path)
     assert run("-c", "import torch, numpy; print(torch.__version__, numpy.__version__)") == (
         f"{version('torch')} {version('numpy')}"
@@ -135,3 +92,35 @@ def test_a_copied_notebook_runs_with_only_the_wheel(
     execute.run(notebook, work, kernel="colab")
     imported = Path(notebook.cells[-1].outputs[0].text.strip())
     assert environment.resolve() in imported.resolve().parents
+
+
+def test_a_student_form_checks_itself_with_only_its_requirements(
+    wheel: Path, tmp_path: Path
+) -> None:
+    """The form by itself in an empty folder: no network, no repository, no grader."""
+    grading = book.ROOT / ".venv-grading"
+    python = grading / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    build = [python, "-m", "tools.assignments", "foundations"]
+    subprocess.run([*build, "--into", tmp_path], cwd=book.ROOT, check=True, capture_output=True)
+    folder = tmp_path / "foundations" / "student"
+    wanted = (folder / "requirements.txt").read_text().splitlines()
+    assert [line.split()[0] for line in wanted] == ["deep-learning-tested", "otter-grader==7.0.0"]
+    path = [str(next(grading.glob("[Ll]ib*/**/site-packages")))]
+    needed = [*fresh.requirements_of(wheel), wanted[1], "ipykernel"]
+    python = fresh.environment(tmp_path / "student", needed, path)
+    install = [python, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    code = [
+        c.source for c in book.read(folder / "foundations.ipynb").cells if c.cell_type == "code"
+    ]
+    answer = "def log_softmax(logits):\n    return logits - logits.logsumexp(-1, keepdim=True)"
+    script = "\n".join(
+        [*code[:2], answer, 'print(grader.check("q1"))', 'print(grader.check("q2"))']
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copy(folder / "foundations.ipynb", work)
+    done = subprocess.run([python, "-c", script], cwd=work, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "q1" in done.stdout and "all test cases passed" in done.stdout.casefold()
+    assert "q2" in done.stdout and "softmax_regression_gradients" in done.stdout

@@ -1,0 +1,222 @@
+"""The code that readers see: a page's definitions, and its exercises with their checkers.
+
+The one source is the notebooks. In the repository they are read as they are; a wheel carries what
+is needed of them in one file, which `hatch_build.py` writes.
+"""
+
+import ast
+import itertools
+import json
+import linecache
+import re
+import symtable
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_count = itertools.count()
+DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def gather(chapters: Path) -> dict[str, Any]:
+    """All exercises that have a checker, and the code that their pages define before them.
+
+    Args:
+        chapters: the folder of the parts.
+
+    Returns:
+        ``pages``: by "part/slug" the sources of the page's code cells before its exercises;
+        ``exercises``: by label the page, the sources of the exercise's code cells, and by the name
+        of each answer the checker's.
+    """
+    pages: dict[str, list[str]] = {}
+    exercises: dict[str, Any] = {}
+    for path in sorted(chapters.glob("*/*.ipynb")):
+        page = f"{path.parent.name}/{path.stem}"
+        before, label, inside = [], None, False
+        seen = False
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                seen |= bool(re.search(r"^##\s+Exercises\b", source, re.M))
+                for gate in re.findall(r"\{solution-(start|end)\}", source):
+                    inside = gate == "start"
+                if found := re.search(r"\{exercise\}.*?^:label: *(\S+)", source, re.M | re.S):
+                    label = found[1]
+            elif not seen and "colab" not in cell["metadata"].get("tags", []):
+                before.append(source)
+            elif seen and label and not inside:
+                entry = exercises.setdefault(label, {"page": page, "code": [], "answers": {}})
+                entry["code"].append(source)
+                pattern = r"^@checked_by\((\w+)\)\n(?:def|class) (\w+)"
+                entry["answers"] |= {b: a for a, b in re.findall(pattern, source, re.M)}
+        if any(e["page"] == page and e["answers"] for e in exercises.values()):
+            pages[page] = before
+    exercises = {label: entry for label, entry in exercises.items() if entry["answers"]}
+    return {"pages": pages, "exercises": exercises}
+
+
+def run_definitions(
+    sources: list[str], name: str, also: Collection[str] = (), checked: bool = True
+) -> dict[str, Any]:
+    """Run what code cells define: imports, functions, classes and simple assignments.
+
+    An assignment is simple if it calls nothing and uses only names that are there (constants, type
+    aliases, ``Value.relu = relu``).
+
+    Args:
+        sources: of the cells, in order.
+        name: of the page, for tracebacks.
+        also: names whose assignments are run although they call something.
+        checked: check shapes with beartype when functions and methods are called.
+
+    Returns:
+        The namespace that results.
+
+    Raises:
+        KeyError: a name in ``also`` is not assigned.
+    """
+    import jaxtyping
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    from utils.shapes import typechecker
+
+    module = ModuleType(f"notebook_{re.sub(r'[-/]', '_', name)}_{next(_count)}")
+    sys.modules[module.__name__] = module  # dataclasses look their fields' types up here
+    namespace = vars(module)
+    namespace["_jaxtyped"] = jaxtyping.jaxtyped(typechecker=typechecker)
+    for number, source in enumerate(sources, start=1):
+        tree = ast.parse(TransformerManager().transform_cell(source))
+        file = f"<{name}, code cell {number}>"
+        # Tracebacks and inspect.getsource find the text here.
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        for statement in tree.body:
+            if _is_wanted(statement, namespace, also):
+                if checked:
+                    _check_shapes(statement)
+                body = ast.Module(body=[statement], type_ignores=[])
+                exec(compile(ast.fix_missing_locations(body), file, "exec"), namespace)
+    if missing := [x for x in also if x not in namespace]:
+        raise KeyError(f"{name} assigns no {', '.join(missing)} at the top level of a cell")
+    return namespace
+
+
+def run_what_is_needed(sources: list[str], names: Collection[str], page: str) -> dict[str, Any]:
+    """Run, of a page's cells, only the statements that some of its names depend on.
+
+    Args:
+        sources: of the cells, in order.
+        names: that are wanted.
+        page: its name, for tracebacks.
+
+    Returns:
+        The namespace that results; PyTorch's default precision is what it was.
+    """
+    import torch
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    statements = [
+        statement
+        for source in sources
+        for statement in ast.parse(TransformerManager().transform_cell(source)).body
+        if not _is_checked(statement)
+    ]
+    later: set[str] = set()  # what functions look up when they are called
+    while True:
+        chosen = _slice(statements, {*names, *later})
+        found = {name for statement in chosen for name in _scopes(statement)[2]}
+        if found <= later:
+            break
+        later |= found
+    module = ModuleType(f"notebook_{re.sub(r'[-/]', '_', page)}_{next(_count)}")
+    sys.modules[module.__name__] = module
+    before = torch.get_default_dtype()
+    try:
+        for statement in reversed(chosen):
+            exec(compile(ast.Module([statement], []), f"<{page}>", "exec"), vars(module))
+        vars(module)["default_dtype"] = torch.get_default_dtype()
+    finally:
+        torch.set_default_dtype(before)
+    return vars(module)
+
+
+def _slice(statements: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:
+    """The statements that some names depend on, last first."""
+    chosen = []
+    for statement in reversed(statements):
+        bound, used, later = _scopes(statement)
+        changed = _changed(statement)
+        if (bound | changed) & wanted or "set_default_dtype" in ast.unparse(statement):
+            chosen.append(statement)
+            if isinstance(statement, ast.AugAssign | ast.For | ast.While):
+                changed |= bound
+            wanted = (wanted - bound) | used | later | changed  # what it changes was there before
+    return chosen
+
+
+def _scopes(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
+    """The module's names that a statement binds, that it looks up, and that its functions do."""
+    table = symtable.symtable(ast.unparse(statement), "<page>", "exec")
+    bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    bound |= {s.get_name() for s in table.get_symbols() if s.is_namespace()}
+    used = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+    later: set[str] = set()
+    inner = list(table.get_children())
+    while inner:
+        scope = inner.pop()
+        later |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
+        inner += scope.get_children()
+    return bound, used, later
+
+
+def _changed(statement: ast.stmt) -> set[str]:
+    """The names whose attributes or items a statement sets."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    places = [n for target in targets for n in ast.walk(target)]
+    changed = {n for n in places if isinstance(n, ast.Attribute | ast.Subscript)}
+    return {n.value.id for n in changed if isinstance(n.value, ast.Name)}
+
+
+def _is_checked(statement: ast.stmt) -> bool:
+    """Whether a checker decorates it, which would speak."""
+    decorators = getattr(statement, "decorator_list", [])
+    return any(ast.unparse(decorator).startswith("checked_by") for decorator in decorators)
+
+
+def _is_wanted(statement: ast.stmt, namespace: dict[str, Any], also: Collection[str]) -> bool:
+    if isinstance(statement, DEFINITIONS):
+        return True
+    if isinstance(statement, ast.Assign):
+        targets, value = statement.targets, statement.value
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        targets, value = [statement.target], statement.value
+    else:
+        return False
+    names = {
+        node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
+    }
+    if names & set(also):
+        return True
+    costly = (ast.Call, ast.Await, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    used = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    used |= {
+        node.value.id
+        for target in targets
+        for node in ast.walk(target)
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name)
+    }
+    builtin = set(vars(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
+    return not any(isinstance(node, costly) for node in ast.walk(value)) and used <= (
+        set(namespace) | builtin
+    )
+
+
+def _check_shapes(statement: ast.stmt) -> None:
+    """Decorate a function, or the methods of a class, innermost, with the shape checker."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        statement.decorator_list.append(ast.Name(id="_jaxtyped", ctx=ast.Load()))
+    elif isinstance(statement, ast.ClassDef):
+        for member in statement.body:
+            _check_shapes(member)
