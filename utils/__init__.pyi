@@ -4,8 +4,11 @@ from . import compat as compat
 from . import data as data
 from . import device as device
 from . import errors as errors
+from . import language as language
 from . import measure as measure
+from . import ngrams as ngrams
 from . import nn as nn
+from . import pages as pages
 from . import paths as paths
 from . import plotting as plotting
 from . import progress as progress

@@ -1,5 +1,8 @@
 """Figures: what is drawn, in which form it is stored, and that it stays the same."""
 
+import base64
+import re
+
 import matplotlib as mpl
 
 mpl.use("agg")
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tools import normalise
 from utils import plotting
 from utils.plotting import animate, curves, heatmap, image_grid
 
@@ -76,15 +80,45 @@ def test_the_same_figure_gives_the_same_bytes(kind):
     assert plotting._bytes(draw(), kind) == plotting._bytes(draw(), kind)
 
 
-def test_an_animation_plays_without_another_host_and_is_described():
-    def make():
-        figure, ax = plt.subplots(figsize=(2, 1))
-        return animate(
-            figure, lambda k: ax.set_title(k), range(3), alt='A "title" that counts'
-        ).data
+def an_animation(**options):
+    figure, ax = plt.subplots(figsize=(2, 1))
+    return animate(
+        figure, lambda k: ax.set_title(k), range(3), alt='A "title" that counts', **options
+    ).data
 
-    page = make()
-    assert "http" not in page.replace("http://www.w3.org", "")
+
+def test_an_animation_plays_without_another_host_and_is_described():
+    page = an_animation()
+    assert "http" not in page
     assert 'alt="A &quot;title&quot; that counts"' in page
-    assert 'aria-label="frame"' in page and 'class="fa' not in page
-    assert page == make()
+    assert 'aria-label="frame"' in page and page.count('type="button" aria-label=') == 3
+    assert page == an_animation()
+
+
+def test_an_animation_is_one_picture_a_frame_all_of_one_size():
+    page = an_animation(first=1)
+    pictures = re.findall(r"data:image/png;base64,([\w+/=]+)", page)
+    assert len(pictures) == 4 and pictures[0] == pictures[2]  # the second, and then all three
+    assert len(set(pictures)) == 3
+    # width and height are bytes 16 to 23 of a PNG
+    assert len({base64.b64decode(picture)[16:24] for picture in pictures}) == 1
+    assert len(page) < 40_000
+
+
+def test_an_animation_says_what_its_slider_says():
+    page = an_animation(label=lambda k: f"rate {k / 10} </script>", slider='the "rate"', first=2)
+    assert 'aria-label="the &quot;rate&quot;"' in page and 'value="2"' in page
+    assert "<output>rate 0.2 &lt;/script&gt;</output>" in page
+    assert page.count("</script>") == 1
+
+
+def test_an_animation_needs_the_frame_that_it_starts_with():
+    with pytest.raises(ValueError, match="first=3, but there are 3 frames"):
+        an_animation(first=3)
+
+
+def test_an_animation_survives_normalising():
+    page = normalise.clean_html(an_animation(), "cell")
+    assert normalise.clean_html(page, "cell") == page
+    (name,) = set(re.findall(r"_anim_(?:box|img)([0-9a-f]{32})", page))
+    assert name not in an_animation()

@@ -5,7 +5,9 @@ from .downloads import unpack as unpack
 from .fashion import fashion_mnist as fashion_mnist
 from .images import Batches as Batches
 from .images import Images as Images
+from .novels import TextSplit as TextSplit
 from .novels import austen as austen
+from .novels import austen_split as austen_split
 from .novels import book as book
 from .novels import paragraphs as paragraphs
 from .pictures import glyphs as glyphs

@@ -2,7 +2,7 @@
 
 import gzip
 import re
-from typing import overload
+from typing import NamedTuple, overload
 
 from utils.data.downloads import Remote, fetch
 from utils.errors import unknown
@@ -93,6 +93,57 @@ def paragraphs(text: str) -> list[str]:
         The paragraphs in order, each on one line.
     """
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
+
+
+class TextSplit(NamedTuple):
+    """A text in three parts: to learn from, to choose with, and to be measured on once."""
+
+    train: str
+    validation: str
+    test: str
+
+
+_HEADING = re.compile(r"(chapter|volume) \w+|\(end of volume \w+\.\)|\*.*", re.IGNORECASE)
+_HELD_OUT = 1 / 40  # of each novel, for validation and again for the test
+_TRAINED_ON = 100_000  # characters of each novel
+_THE_END = re.compile(r"the end|finis|a note on the text", re.IGNORECASE)
+
+
+def austen_split(full: bool = False) -> TextSplit:
+    """The one split of Austen's novels on which every language model of the book is measured.
+
+    Each of the six novels is cut into runs of whole paragraphs: its last fortieth is for the test,
+    the fortieth before that for validation, and the hundred thousand characters before those for
+    training; a part joins its runs from all six. A paragraph is a line. Title pages, headings of
+    chapters, footnotes and notes on the text are left out; everything else (capitals, punctuation,
+    digits) stays as it is.
+
+    Args:
+        full: train on everything that is not held out, 3.8 million characters. Validation and test
+            are the same.
+
+    Returns:
+        The three texts, of about 600,000, 98,000 and 98,000 characters.
+    """
+    parts: list[list[str]] = [[], [], []]
+    for title in _AUSTEN:
+        body = _body(_read_austen(title))
+        left = total = sum(map(len, body))
+        kept = total if full else _TRAINED_ON + 2 * _HELD_OUT * total
+        for line in body:
+            if left <= kept:
+                later = left / total  # the share of the novel from this paragraph on
+                parts[0 if later > 2 * _HELD_OUT else 1 if later > _HELD_OUT else 2].append(line)
+            left -= len(line)
+    return TextSplit(*("\n".join(part) + "\n" for part in parts))
+
+
+def _body(text: str) -> list[str]:
+    """A novel's paragraphs from its first chapter to its end, without headings."""
+    lines = paragraphs(text)
+    first = next(i for i, line in enumerate(lines) if line.lower().startswith("chapter "))
+    last = next((i for i, line in enumerate(lines) if _THE_END.fullmatch(line)), len(lines))
+    return [line for line in lines[first:last] if not _HEADING.fullmatch(line)]
 
 
 def _read_austen(name: str) -> str:
