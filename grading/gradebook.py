@@ -162,7 +162,7 @@ class Gradebook:
         for student, mark in self.marks():
             people = [given.get(student, {}).get(name, ("", ""))[0] for name in hand]
             points = [round(mark.points.get(name, 0.0), 4) for name in questions]
-            total = round(sum(points) + sum(p for p in people if p != ""), 4)
+            total = round(sum(points) + sum(float(p) for p in people if p != ""), 4)
             row = [
                 student,
                 total,

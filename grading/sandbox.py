@@ -96,8 +96,8 @@ def command(limits: Limits, slot: int) -> list[str]:
     line = ["bwrap", "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]
     line += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "sandbox"]
     # sandboxes without a user namespace keep the folders' rights: parents must let others through
-    for folder in ("/usr", "/lib", "/lib64", "/bin", "/etc/fonts", "/etc/ld.so.cache"):
-        line += ["--ro-bind-try", folder, folder]
+    for system in ("/usr", "/lib", "/lib64", "/bin", "/etc/fonts", "/etc/ld.so.cache"):
+        line += ["--ro-bind-try", system, system]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(limits.disk), "--perms", "1777"]
     line += ["--tmpfs", "/tmp", "--size", "65536", "--tmpfs", "/dev/shm"]
     for folder in sorted({parent for path in readable() for parent in path.parents}):
@@ -155,23 +155,17 @@ class Sandbox:
         to_read, to_write = os.pipe()
         from_read, from_write = os.pipe()
 
-        def pipes() -> None:
-            # the worker finds its pipes at 3 and 4, wherever they were
-            a, b = os.dup2(to_read, 1000), os.dup2(from_write, 1001)
-            os.dup2(a, 3), os.dup2(b, 4)
-            os.closerange(5, 1024)
-
         self._started = time.monotonic()
         self._process = subprocess.Popen(
-            command(self.limits, self.slot),
+            [*command(self.limits, self.slot), str(to_read), str(from_write)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            preexec_fn=pipes,
-            close_fds=False,
+            pass_fds=(to_read, from_write),
             start_new_session=True,
         )
-        os.close(to_read), os.close(from_write)
+        os.close(to_read)
+        os.close(from_write)
         self._to, self._from = to_write, from_read
         os.set_blocking(self._from, False)
         os.set_blocking(self._to, False)
@@ -184,7 +178,8 @@ class Sandbox:
         self._kill("")
         self._process.wait()
         self._watcher.join()
-        os.close(self._to), os.close(self._from)
+        os.close(self._to)
+        os.close(self._from)
 
     def ask(self, handle: Any, **request: Any) -> Any:
         """Have the worker do something.
@@ -271,7 +266,7 @@ class Sandbox:
     def _listen(self) -> None:
         """Drain the output, and keep the end of it."""
         assert self._process.stdout is not None
-        while chunk := self._process.stdout.read1(65536):
+        while chunk := os.read(self._process.stdout.fileno(), 65536):
             self.output += chunk
             del self.output[:-LAST_WORDS]
 

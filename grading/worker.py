@@ -105,9 +105,9 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}"[:LONGEST] + where
 
 
-def main() -> None:
-    """Serve the grader until it hangs up. Files 3 and 4 are the pipes from and to it."""
-    source, sink = os.fdopen(3, "rb"), os.fdopen(4, "wb")
+def main(to_read: int, to_write: int) -> None:
+    """Serve the grader until it hangs up, at these pipes."""
+    source, sink = os.fdopen(to_read, "rb"), os.fdopen(to_write, "wb")
     torch.set_num_threads(1)
     worker = Worker()
     while True:
@@ -124,5 +124,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = sys.argv[:1]
-    main()
+    pipes = [int(number) for number in sys.argv[1:]]
+    sys.argv = sys.argv[:1]  # a notebook has no arguments
+    main(*pipes)

@@ -22,6 +22,7 @@ VENV = ROOT / (".venv-grading" if GRADING else ".venv")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.sha256"
 INTERRUPTED = VENV / "installing"
+INPUTS: tuple[str, ...]
 INPUTS = ("requirements.txt", "requirements-peer.txt", "pyproject.toml", "tools/setup.py")
 INPUTS += ("requirements-grading.txt",) if GRADING else ()
 
