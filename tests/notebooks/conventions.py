@@ -217,6 +217,11 @@ def stubs_and_solutions_agree(notebook: NotebookNode, slug: str) -> list[str]:
                     side = answered if id(cell) in solutions else asked
                     side[node.name] = (ast.unparse(decorator), *signature(node))
     found = [f"no solution for the stub of {name}" for name in asked if name not in answered]
+    for cell in normalise.solution_cells(notebook):
+        for output in cell.outputs:
+            said = output.get("data", {}).get("text/plain", "")
+            if said.startswith("✗") and "@checked_by" in cell.source:
+                found.append(f"a solution that its checker refuses: {said}")
     return found + [
         f"stub and solution of {name} differ: {asked[name]} and {answered[name]}"
         for name in asked

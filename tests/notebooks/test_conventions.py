@@ -142,6 +142,7 @@ ERROR = [new_output("error", ename="E", evalue="", traceback=[])]
 ADDRESS = [new_output("execute_result", {"text/plain": "[<Line2D at 0x7f33e0a0b1c0>]"})]
 REMOTE = [new_output("display_data", {"text/html": '<script src="https://cdn.org/a.js"></script>'})]
 NO_ALT = [new_output("display_data", {"text/html": '<img src="data:image/png;base64,">'})]
+REFUSED = [new_output("display_data", {"text/plain": "✗ double: expected 4, got 3"})]
 ONE_TRIAL = conventions.claim_cells_hold_one_trial
 BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("no colab cell", drop("google.colab"), conventions.first_cell_is_canonical),
@@ -171,6 +172,7 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
         conventions.stubs_and_solutions_agree,
     ),
     ("other answer", replace("times=2", "n=2"), conventions.stubs_and_solutions_agree),
+    ("refused", give("sum([1, 1])\n", outputs=REFUSED), conventions.stubs_and_solutions_agree),
     ("open gate", drop("{solution-end}"), conventions.exercises_have_solutions),
     ("never run", give("draw()", execution_count=None), conventions.was_really_run),
     ("out of order", give("draw()", execution_count=9), conventions.was_really_run),
