@@ -1,0 +1,130 @@
+"""The definitions of attention/transformer against torch and utils.nn."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tests.notebook_code import notebook_definitions
+from utils import assert_close, generator, seed_everything
+from utils import nn as unn
+
+TOLERANCE = 1e-10  # in double precision
+
+
+@pytest.fixture(scope="module")
+def page() -> dict[str, Any]:
+    return notebook_definitions("attention/transformer")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    seed_everything(0)
+
+
+def rows(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def assert_same(ours: nn.Module, theirs: nn.Module, our_call, their_call, *inputs: Tensor) -> None:
+    """Same outputs, and same gradients at inputs and parameters, with ours copied to theirs."""
+    for parameter in ours.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    theirs.load_state_dict(ours.state_dict())
+    results = []
+    for module, call in ((ours.double(), our_call), (theirs.double(), their_call)):
+        copies = [x.clone().requires_grad_() for x in inputs]
+        parameters = dict(sorted(module.named_parameters()))
+        out = call(module, *copies)
+        weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+        both = [*copies, *parameters.values()]
+        results.append([out, *torch.autograd.grad((weights * out).sum(), both)])
+    for one, other in zip(*results, strict=True):
+        assert_close(one, other, TOLERANCE)
+
+
+def test_layer_norm(page: dict) -> None:
+    X = 5 + 3 * rows(2, 4, 16)
+    assert_same(page["LayerNorm"](16), nn.LayerNorm(16), lambda m, X: m(X), lambda m, X: m(X), X)
+    constant = page["LayerNorm"](4)(torch.full((1, 4), 7.0))
+    assert_close(constant, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", [F.relu, F.gelu])
+@pytest.mark.parametrize("causal", [False, True])
+def test_encoder_block(page: dict, norm_first: bool, activation, causal: bool) -> None:
+    options = dict(norm_first=norm_first, dropout=0.0, activation=activation)
+    mask = torch.ones(6, 6, dtype=torch.bool).triu(1) if causal else None
+    theirs = nn.TransformerEncoderLayer(16, 4, 32, **options, batch_first=True)
+    fast = unn.TransformerEncoderBlock(16, 4, 32, **options)
+    for other, call in (
+        (theirs, lambda m, X: m(X, src_mask=mask)),
+        (fast, lambda m, X: m(X, causal=causal)),
+    ):
+        ours = page["EncoderBlock"](16, 4, 32, **options)
+        assert_same(ours, other, lambda m, X: m(X, causal=causal), call, rows(2, 6, 16))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_decoder_block(page: dict, norm_first: bool) -> None:
+    later = torch.ones(6, 6, dtype=torch.bool).triu(1)
+    lengths = torch.tensor([7, 3])
+    ignored = torch.arange(7) >= lengths[:, None]
+    theirs = nn.TransformerDecoderLayer(16, 4, 32, 0.0, norm_first=norm_first, batch_first=True)
+    fast = unn.TransformerDecoderBlock(16, 4, 32, norm_first=norm_first)
+    for other, call in (
+        (theirs, lambda m, X, M: m(X, M, tgt_mask=later, memory_key_padding_mask=ignored)),
+        (fast, lambda m, X, M: m(X, M, memory_valid=lengths)),
+    ):
+        ours = page["DecoderBlock"](16, 4, 32, norm_first)
+        assert_same(
+            ours, other, lambda m, X, M: m(X, M, lengths), call, rows(2, 6, 16), rows(2, 7, 16)
+        )
+
+
+def test_gpt_is_the_fast_one(page: dict) -> None:
+    ours, fast = page["GPT"](11, 8, 16, 4, 2), unn.GPT(11, 8, 16, 4, 2)
+    pairs = list(zip(ours.parameters(), fast.parameters(), strict=True))
+    with torch.no_grad():
+        for a, b in pairs:
+            b.copy_(nn.init.normal_(a, std=0.3))
+    tokens = torch.randint(11, (2, 8))
+    for model in (ours.double(), fast.double()):
+        model(tokens).pow(2).mean().backward()
+    assert_close(ours(tokens), fast(tokens), TOLERANCE)
+    for a, b in zip(ours.parameters(), fast.parameters()):
+        assert_close(a.grad, b.grad, TOLERANCE)
+
+
+def test_one_place_at_a_time(page: dict) -> None:
+    layer, X, past, parts = unn.MultiHeadAttention(16, 4).double(), rows(2, 5, 16), None, []
+    for i in range(5):
+        part, past = page["attend_next"](layer, X[:, i : i + 1], past)
+        parts.append(part)
+    assert_close(torch.cat(parts, dim=1), layer(X, causal=True), TOLERANCE)
+
+
+def test_no_target_place_sees_a_later_one(page: dict) -> None:
+    model = page["Transformer"](20, 16, 2, 2).double()
+    source, target = torch.randint(20, (1, 5)), torch.randint(20, (1, 6))
+    before = model(source, target)
+    changed = target.clone()
+    changed[0, 3] = (changed[0, 3] + 1) % 20
+    after = model(source, changed)
+    assert torch.equal(after[:, :3], before[:, :3])
+    assert bool(((after - before)[:, 3:].abs().amax(-1) > 1e-9).all())
+
+
+def test_windows_are_shifted_by_one(page: dict) -> None:
+    X, y = page["windows"](torch.arange(50), 4, 7, generator(0))
+    assert torch.equal(X + 1, y) and X.shape == (4, 7)
+
+
+def test_head_weights_are_causal_and_sum_to_one(page: dict) -> None:
+    model = unn.GPT(11, 8, 16, 4, 2, rotary=True)
+    for weights in page["head_weights"](model, torch.randint(11, (6,))):
+        assert_close(weights.sum(-1), torch.ones(4, 6))
+        assert bool((weights.triu(1) == 0).all())
