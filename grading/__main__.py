@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import re
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -54,6 +55,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parse(arguments)
+    # also where the shell that started this ignores interrupts, or a scheduler ends the job
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         return grade(options)
     except (ValueError, WrongGradebook, Unavailable, OSError) as error:
