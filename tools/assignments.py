@@ -48,7 +48,6 @@ for name, text in checks.items():
 import otter
 
 grader = otter.Notebook("{name}.ipynb", tests_dir="tests")"""
-CONFIG = re.compile(r"^# ASSIGNMENT CONFIG\n(.*)", re.S)
 QUESTION = re.compile(r"^# BEGIN QUESTION\n(.*)", re.S)
 
 

@@ -7,7 +7,6 @@ is needed of them in one file, which `hatch_build.py` writes.
 import ast
 import itertools
 import json
-import linecache
 import re
 import symtable
 import sys
@@ -17,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 _count = itertools.count()
-DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def gather(chapters: Path) -> dict[str, Any]:
@@ -58,51 +56,6 @@ def gather(chapters: Path) -> dict[str, Any]:
     return {"pages": pages, "exercises": exercises}
 
 
-def run_definitions(
-    sources: list[str], name: str, also: Collection[str] = (), checked: bool = True
-) -> dict[str, Any]:
-    """Run what code cells define: imports, functions, classes and simple assignments.
-
-    An assignment is simple if it calls nothing and uses only names that are there (constants, type
-    aliases, ``Value.relu = relu``).
-
-    Args:
-        sources: of the cells, in order.
-        name: of the page, for tracebacks.
-        also: names whose assignments are run although they call something.
-        checked: check shapes with beartype when functions and methods are called.
-
-    Returns:
-        The namespace that results.
-
-    Raises:
-        KeyError: a name in ``also`` is not assigned.
-    """
-    import jaxtyping
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    from utils.shapes import typechecker
-
-    module = ModuleType(f"notebook_{re.sub(r'[-/]', '_', name)}_{next(_count)}")
-    sys.modules[module.__name__] = module  # dataclasses look their fields' types up here
-    namespace = vars(module)
-    namespace["_jaxtyped"] = jaxtyping.jaxtyped(typechecker=typechecker)
-    for number, source in enumerate(sources, start=1):
-        tree = ast.parse(TransformerManager().transform_cell(source))
-        file = f"<{name}, code cell {number}>"
-        # Tracebacks and inspect.getsource find the text here.
-        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        for statement in tree.body:
-            if _is_wanted(statement, namespace, also):
-                if checked:
-                    _check_shapes(statement)
-                body = ast.Module(body=[statement], type_ignores=[])
-                exec(compile(ast.fix_missing_locations(body), file, "exec"), namespace)
-    if missing := [x for x in also if x not in namespace]:
-        raise KeyError(f"{name} assigns no {', '.join(missing)} at the top level of a cell")
-    return namespace
-
-
 def run_what_is_needed(sources: list[str], names: Collection[str], page: str) -> dict[str, Any]:
     """Run, of a page's cells, only the statements that some of its names depend on.
 
@@ -112,7 +65,7 @@ def run_what_is_needed(sources: list[str], names: Collection[str], page: str) ->
         page: its name, for tracebacks.
 
     Returns:
-        The namespace that results; PyTorch's default precision is what it was.
+        The namespace that results; PyTorch's default precision and random numbers are as before.
     """
     import torch
     from IPython.core.inputtransformer2 import TransformerManager
@@ -134,8 +87,9 @@ def run_what_is_needed(sources: list[str], names: Collection[str], page: str) ->
     sys.modules[module.__name__] = module
     before = torch.get_default_dtype()
     try:
-        for statement in reversed(chosen):
-            exec(compile(ast.Module([statement], []), f"<{page}>", "exec"), vars(module))
+        with torch.random.fork_rng(devices=[]):
+            for statement in reversed(chosen):
+                exec(compile(ast.Module([statement], []), f"<{page}>", "exec"), vars(module))
         vars(module)["default_dtype"] = torch.get_default_dtype()
     finally:
         torch.set_default_dtype(before)
@@ -183,40 +137,3 @@ def _is_checked(statement: ast.stmt) -> bool:
     """Whether a checker decorates it, which would speak."""
     decorators = getattr(statement, "decorator_list", [])
     return any(ast.unparse(decorator).startswith("checked_by") for decorator in decorators)
-
-
-def _is_wanted(statement: ast.stmt, namespace: dict[str, Any], also: Collection[str]) -> bool:
-    if isinstance(statement, DEFINITIONS):
-        return True
-    if isinstance(statement, ast.Assign):
-        targets, value = statement.targets, statement.value
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        targets, value = [statement.target], statement.value
-    else:
-        return False
-    names = {
-        node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
-    }
-    if names & set(also):
-        return True
-    costly = (ast.Call, ast.Await, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-    used = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-    used |= {
-        node.value.id
-        for target in targets
-        for node in ast.walk(target)
-        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name)
-    }
-    builtin = set(vars(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
-    return not any(isinstance(node, costly) for node in ast.walk(value)) and used <= (
-        set(namespace) | builtin
-    )
-
-
-def _check_shapes(statement: ast.stmt) -> None:
-    """Decorate a function, or the methods of a class, innermost, with the shape checker."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        statement.decorator_list.append(ast.Name(id="_jaxtyped", ctx=ast.Load()))
-    elif isinstance(statement, ast.ClassDef):
-        for member in statement.body:
-            _check_shapes(member)

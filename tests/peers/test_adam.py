@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, seed_everything
+from utils import assert_close
 from utils.compat import d2l
 
 TOLERANCE = 1e-10  # in double precision, relative to the larger of 1 and the value
@@ -28,16 +27,6 @@ PAIRS: dict[str, tuple[str, dict, Any, dict]] = {
     "Adam, large epsilon": ("Adam", {"epsilon": 0.1}, torch.optim.Adam, {"eps": 0.1}),
     "AdamW": ("AdamW", {}, torch.optim.AdamW, {}),
 }
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("optimization/adam")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
 
 
 def make_net() -> nn.Module:

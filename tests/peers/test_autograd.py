@@ -5,15 +5,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
 from utils.compat import d2l
 
 TOLERANCE = 1e-12  # relative; both compute in double precision
-
-
-@pytest.fixture(scope="module")
-def page():
-    return notebook_definitions("foundations/autograd")
 
 
 def agree(ours: np.ndarray, theirs: torch.Tensor, tolerance: float = TOLERANCE) -> None:

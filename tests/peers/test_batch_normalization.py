@@ -7,20 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
 from utils.check import assert_close
 
 TOLERANCE = 1e-10
-
-
-@pytest.fixture(scope="module")
-def page() -> dict:
-    return notebook_definitions("cnn/batch-normalization")
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
 
 
 def with_gradients(f, X: Tensor, *parameters: Tensor) -> list[Tensor]:

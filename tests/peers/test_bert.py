@@ -1,27 +1,18 @@
 """The definitions of attention/bert against torch, d2l, and the proportions of the paper."""
 
 import math
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, generator, seed_everything
+from utils import assert_close, generator
 from utils.compat import d2l
 
 PAD, UNK, CLS, SEP, MASK, NAME, WORDS = range(7)
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("attention/bert", also=["SPECIALS", "PAD", "WORDS"])
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
+ALSO = ["SPECIALS", "PAD", "WORDS"]
 
 
 def near(share: Tensor, expected: float, count: int) -> bool:

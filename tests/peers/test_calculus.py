@@ -8,7 +8,7 @@ from torch.func import grad, hessian, jacrev
 from torch.nn import functional as F
 
 from tests.notebook_code import notebook_definitions
-from utils import assert_close, seed_everything
+from utils import assert_close
 from utils.compat import d2l
 
 EXACT = 1e-12  # double precision, relative to the larger of 1 and the value
@@ -21,11 +21,6 @@ def page():
     # the definition of a subgradient is tried on a grid
     yield notebook_definitions("foundations/calculus", also={"grid"})
     torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,13 @@
 """The definitions of cnn/convolution against torch.nn.functional and d2l."""
 
 import itertools
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, seed_everything
+from utils import assert_close
 from utils.compat import d2l
 
 TOLERANCE = 1e-10  # in double precision
@@ -17,16 +15,6 @@ SETTINGS = [
     {"stride": stride, "padding": padding, "dilation": dilation}
     for stride, padding, dilation in itertools.product((1, 2, 3), (0, 2), (1, 2))
 ]
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("cnn/convolution")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
 
 
 @pytest.fixture(params=SETTINGS, ids=lambda s: "-".join(f"{k[0]}{v}" for k, v in s.items()))

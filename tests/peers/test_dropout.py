@@ -7,20 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
 from utils import assert_close, seed_everything
 
 SHARES = [0.0, 0.1, 0.5, 0.9, 1.0]
-
-
-@pytest.fixture(scope="module")
-def page() -> dict:
-    return notebook_definitions("mlp/dropout")
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    seed_everything(0)
 
 
 def mask_of(layer: nn.Module, like: Tensor) -> Tensor:

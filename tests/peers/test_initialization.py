@@ -8,21 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
 from utils import assert_close, generator, seed_everything
 from utils.compat import d2l
 
 SHAPES = [(100, 400), (400, 100), (64, 64), (1, 5), (5, 1), (16, 3, 5, 5), (8, 32, 1, 1)]
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("mlp/initialization", also=["train_images", "X_train"])
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
+ALSO = ["train_images", "X_train"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,23 +1,18 @@
 """The definitions of sequences/language-models against torch and utils, with hard cases."""
 
 import math
-from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
 from utils import assert_close
 from utils.data import austen_split
 from utils.language import BytePairs, next_token
 from utils.ngrams import NGram
 from utils.seed import generator
 
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("sequences/language-models", also=["PIECE"])
+ALSO = ["PIECE"]
 
 
 @pytest.fixture(scope="module")

@@ -7,30 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, seed_everything
+from utils import assert_close
+from utils.check import gradients
 from utils.compat import d2l
 from utils.nn import LeNet
 
 TOLERANCE = 1e-10  # in double precision, relative to the larger of 1 and the value
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("cnn/lenet")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
-
-
-def with_gradients(function: Any, *inputs: Tensor) -> list[Tensor]:
-    """The output, and the gradient of a weighted sum of it with respect to every input."""
-    inputs = tuple(x.clone().requires_grad_() for x in inputs)
-    output = function(*inputs)
-    weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
-    return [output, *torch.autograd.grad((weights * output).sum(), inputs)]
 
 
 def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
@@ -46,8 +28,8 @@ def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
 def test_conv2d(page: dict, channels: int, maps: int, size: int, padding: int) -> None:
     X = torch.randn(4, channels, 9, 12).double()
     weight, bias = torch.randn(maps, channels, size, size).double(), torch.randn(maps).double()
-    ours = with_gradients(lambda *args: page["conv2d"](*args, padding), X, weight, bias)
-    theirs = with_gradients(lambda *args: F.conv2d(*args, padding=padding), X, weight, bias)
+    ours = gradients(lambda *args: page["conv2d"](*args, padding), X, weight, bias)
+    theirs = gradients(lambda *args: F.conv2d(*args, padding=padding), X, weight, bias)
     assert_same(ours, theirs)
 
 
@@ -67,19 +49,19 @@ def test_conv2d_checks_shapes(page: dict) -> None:
 )
 def test_pooling(page: dict, name: str, library: Any) -> None:
     X = torch.randn(3, 5, 8, 12).double()
-    assert_same(with_gradients(page[name], X), with_gradients(lambda X: library(X, 2), X))
+    assert_same(gradients(page[name], X), gradients(lambda X: library(X, 2), X))
 
 
 def test_dense(page: dict) -> None:
     X = torch.randn(5, 7).double()
     ours, theirs = page["Dense"](7, 3).double(), nn.Linear(7, 3).double()
     theirs.load_state_dict(ours.state_dict())
-    assert_same(with_gradients(ours, X), with_gradients(theirs, X))
+    assert_same(gradients(ours, X), gradients(theirs, X))
 
 
 def test_relu(page: dict) -> None:
     X = torch.tensor([-2.0, 0.0, 3.0]).double()
-    assert_same(with_gradients(page["relu"], X), with_gradients(F.relu, X))
+    assert_same(gradients(page["relu"], X), gradients(F.relu, X))
 
 
 def peers(page: dict) -> list[tuple[nn.Module, nn.Module]]:

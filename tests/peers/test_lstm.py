@@ -1,22 +1,14 @@
 """The definitions of sequences/lstm against torch, d2l and utils.nn, forward and backward."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 
-from tests.notebook_code import notebook_definitions
 from utils import assert_close, seed_everything
 from utils.compat import d2l
 from utils.nn import RecurrentLM
 
 TOLERANCE = 1e-10  # in double precision
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("sequences/lstm")
 
 
 @pytest.mark.parametrize("time", [1, 2, 60])

@@ -8,21 +8,13 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, seed_everything
+from utils import assert_close
 from utils.data import tabular
 
 TOLERANCE = 1e-10  # in double precision, relative to the larger of 1 and the value
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("mlp/multilayer-perceptron", also=["corners"])
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
+ALSO = ["corners"]
 
 
 def loss_and_gradients(model: nn.Module, X: Tensor, y: Tensor) -> list[Tensor]:

@@ -1,40 +1,22 @@
 """The definitions of cnn/resnet against torchvision and d2l."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, seed_everything
+from utils import assert_close
+from utils.check import gradients
 from utils.compat import d2l, import_torchvision
 
 torchvision = import_torchvision()
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("cnn/resnet", also=["DESIGNS"])
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
-
-
-def with_gradients(model: nn.Module, X: Tensor) -> list[Tensor]:
-    """The output, and the gradients of a weighted sum of it at input and parameters."""
-    X = X.clone().requires_grad_()
-    out = model(X)
-    weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
-    inputs = [X, *(p for p in model.parameters() if p.requires_grad)]
-    return [out, *torch.autograd.grad((weights * out).sum(), inputs)]
+ALSO = ["DESIGNS"]
 
 
 def assert_same(ours: nn.Module, theirs: nn.Module, X: Tensor, tolerance: float) -> None:
-    for a, b in zip(with_gradients(ours, X), with_gradients(theirs, X), strict=True):
+    for a, b in zip(gradients(ours, X), gradients(theirs, X), strict=True):
         assert_close(a, b, tolerance)
 
 

@@ -2,7 +2,6 @@
 
 import copy
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -10,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tests.notebook_code import notebook_definitions
 from utils import assert_close, seed_everything
+from utils.check import gradients
 from utils.compat import d2l
 from utils.measure import peak_bytes
 from utils.nn.attention import (
@@ -33,16 +32,6 @@ VALID = {
 }
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("attention/scoring-functions")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
-
-
 @pytest.fixture(params=[None, *VALID], ids=str)
 def valid(request: pytest.FixtureRequest) -> Tensor | None:
     return None if request.param is None else VALID[request.param]
@@ -51,14 +40,6 @@ def valid(request: pytest.FixtureRequest) -> Tensor | None:
 def inputs(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
     """Five queries and seven keys with 16 features, seven values with 3, in two rows."""
     return tuple(torch.randn(2, n, d, dtype=dtype) for n, d in ((5, 16), (7, 16), (7, 3)))
-
-
-def with_gradients(function: Any, *arguments: Tensor) -> list[Tensor]:
-    """The output, and the gradient of a weighted sum of it with respect to every input."""
-    arguments = tuple(x.clone().requires_grad_() for x in arguments)
-    output = function(*arguments)
-    weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
-    return [output, *torch.autograd.grad((weights * output).sum(), arguments)]
 
 
 def assert_same(ours: list[Tensor], theirs: list[Tensor], tolerance: float = TOLERANCE) -> None:
@@ -74,8 +55,8 @@ def boolean(valid: Tensor | None) -> Tensor | None:
 
 def test_masked_softmax_is_the_pages(page: dict, valid: Tensor | None) -> None:
     scores = 3 * torch.randn(2, 5, 7, dtype=torch.float64)
-    ours = with_gradients(lambda s: page["masked_softmax"](s, valid), scores)
-    assert_same(ours, with_gradients(lambda s: masked_softmax(s, valid), scores))
+    ours = gradients(lambda s: page["masked_softmax"](s, valid), scores)
+    assert_same(ours, gradients(lambda s: masked_softmax(s, valid), scores))
     sums, mask = ours[0].sum(-1), boolean(valid)
     assert_close(sums, torch.ones(2, 5) if mask is None else mask.any(-1).double(), TOLERANCE)
     if mask is not None:
@@ -85,7 +66,7 @@ def test_masked_softmax_is_the_pages(page: dict, valid: Tensor | None) -> None:
 def test_masked_softmax_of_one_key_is_softmax_of_it(page: dict) -> None:
     scores = torch.tensor([[[5.0, -1.0]]], dtype=torch.float64)
     for softmax in (page["masked_softmax"], masked_softmax):
-        weights, gradient = with_gradients(partial(softmax, valid=torch.tensor([1])), scores)
+        weights, gradient = gradients(partial(softmax, valid=torch.tensor([1])), scores)
         assert_close(weights, torch.tensor([[[1.0, 0.0]]]), TOLERANCE)
         assert_close(gradient, torch.zeros(1, 1, 2), TOLERANCE)
 
@@ -113,7 +94,7 @@ def test_masked_softmax_where_d2ls_fails(page: dict) -> None:
 def test_masked_softmax_in_half_precision(page: dict, valid: Tensor | None, dtype) -> None:
     scores = 100 * torch.randn(2, 5, 7)
     for softmax in (page["masked_softmax"], masked_softmax):
-        ours = with_gradients(partial(softmax, valid=valid), scores.to(dtype))
+        ours = gradients(partial(softmax, valid=valid), scores.to(dtype))
         assert ours[0].dtype == dtype
         expected = softmax(scores.to(dtype).double(), valid)
         assert_same(ours[:1], [expected], 2 * torch.finfo(dtype).eps)
@@ -154,12 +135,10 @@ def test_bilinear_score_is_torchs(page: dict) -> None:
 
 def test_dot_product_attention_is_torchs(page: dict, valid: Tensor | None) -> None:
     mask = boolean(valid)
-    theirs = with_gradients(
-        lambda *x: F.scaled_dot_product_attention(*x, attn_mask=mask), *inputs()
-    )
+    theirs = gradients(lambda *x: F.scaled_dot_product_attention(*x, attn_mask=mask), *inputs())
     seed_everything(0)
     for ours in (page["dot_product_attention"], DotProductAttention()):
-        assert_same(with_gradients(partial(ours, valid=valid), *inputs()), theirs)
+        assert_same(gradients(partial(ours, valid=valid), *inputs()), theirs)
         seed_everything(0)
 
 
@@ -188,8 +167,8 @@ def test_additive_attention_is_the_pages(page: dict, valid: Tensor | None) -> No
     )
     fast.load_state_dict(ours.state_dict())
     assert_same(
-        with_gradients(lambda *x: ours(*x, valid), Q, K, V),
-        with_gradients(lambda *x: fast(*x, valid), Q, K, V),
+        gradients(lambda *x: ours(*x, valid), Q, K, V),
+        gradients(lambda *x: fast(*x, valid), Q, K, V),
     )
     parameters = zip(ours.parameters(), fast.parameters())
     loss, fast_loss = (m(Q, K, V, valid).pow(2).sum() for m in (ours, fast))
@@ -207,13 +186,13 @@ def test_modules_are_d2ls(page: dict, lengths: Tensor | None) -> None:
         ours = make(16, 16, 8)
         ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
         assert_same(
-            with_gradients(partial(ours, valid=lengths), Q, K, V),
-            with_gradients(lambda *x: theirs(*x, lengths), Q, K, V),
+            gradients(partial(ours, valid=lengths), Q, K, V),
+            gradients(lambda *x: theirs(*x, lengths), Q, K, V),
             SINGLE,
         )
-    dot = with_gradients(lambda *x: d2l.DotProductAttention(0.0)(*x, lengths), Q, K, V)
+    dot = gradients(lambda *x: d2l.DotProductAttention(0.0)(*x, lengths), Q, K, V)
     for ours in (page["dot_product_attention"], DotProductAttention()):
-        assert_same(with_gradients(partial(ours, valid=lengths), Q, K, V), dot, SINGLE)
+        assert_same(gradients(partial(ours, valid=lengths), Q, K, V), dot, SINGLE)
 
 
 def test_dropout_acts_on_the_weights_in_training_only() -> None:

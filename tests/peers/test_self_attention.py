@@ -1,28 +1,15 @@
 """The definitions of attention/self-attention against torch, d2l and utils.nn."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, generator, seed_everything
+from utils import assert_close, generator
 from utils import nn as unn
 from utils.compat import d2l
 
 TOLERANCE = 1e-10  # in double precision
 SINGLE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("attention/self-attention")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
 
 
 def layers(page: dict, heads: int) -> tuple[nn.Module, nn.Module]:

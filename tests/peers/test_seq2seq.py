@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from tests.notebook_code import notebook_definitions
 from utils import assert_close, generator, seed_everything
 from utils.compat import d2l
 from utils.text import CharTokenizer, WordTokenizer, bleu
@@ -17,14 +16,7 @@ TOLERANCE = 1e-10  # in double precision
 PAD, EOS, BOS = 0, 3, 2
 
 
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("sequences/seq2seq", also=["PAD", "UNK", "BOS", "EOS"])
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
+ALSO = ["PAD", "UNK", "BOS", "EOS"]
 
 
 def sentences(lengths: list[int], vocab: int = 9) -> Tensor:

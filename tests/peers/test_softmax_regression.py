@@ -7,23 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, fit, generator, seed_everything
+from utils import assert_close, fit, generator
 from utils.compat import d2l
 from utils.training import accuracy
 
 TOLERANCE = 1e-12  # in double precision, relative to the larger of 1 and the value
 SINGLE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("foundations/softmax-regression")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
 
 
 HARD = {

@@ -1,27 +1,14 @@
 """The definitions of attention/transformer against torch and utils.nn."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.notebook_code import notebook_definitions
-from utils import assert_close, generator, seed_everything
+from utils import assert_close, generator
 from utils import nn as unn
 
 TOLERANCE = 1e-10  # in double precision
-
-
-@pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    return notebook_definitions("attention/transformer")
-
-
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    seed_everything(0)
 
 
 def rows(*shape: int) -> Tensor:
