@@ -138,12 +138,7 @@ class Session:
         return value
 
 
-def mark(
-    path: Path,
-    tests: list[Any],
-    limits: Limits = DEFAULT,
-    slot: int = 0,
-) -> Mark:
+def mark(path: Path, tests: list[Any], limits: Limits = DEFAULT, slot: int = 0) -> Mark:
     """Mark a submission.
 
     Args:

@@ -55,9 +55,7 @@ def notebook_definitions(
     page_module = ModuleType(f"notebook_{path.stem.replace('-', '_')}_{next(_count)}")
     sys.modules[page_module.__name__] = page_module  # dataclasses look their fields' types up here
     namespace = vars(page_module)
-    namespace |= {
-        "_jaxtyped": jaxtyping.jaxtyped(typechecker=typechecker),
-    }
+    namespace |= {"_jaxtyped": jaxtyping.jaxtyped(typechecker=typechecker)}
     for number, source in enumerate(_code_cells(path, exercises), start=1):
         tree = ast.parse(TransformerManager().transform_cell(source))
         name = f"<{path.stem}, code cell {number}>"

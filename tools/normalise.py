@@ -71,8 +71,7 @@ def clean_svg(svg: str, cell_id: str) -> str:
 def clean_html(html: str, cell_id: str) -> str:
     """Quantise the frames of an animation and give its elements ids that stay the same."""
     html = EMBEDDED_PNG.sub(
-        lambda match: "data:image/png;base64," + quantise_png(re.sub(r"[\\\n]", "", match[1])),
-        html,
+        lambda match: "data:image/png;base64," + quantise_png(re.sub(r"[\\\n]", "", match[1])), html
     )
     if "_anim_" in html:
         anchors = dict.fromkeys(re.findall(r"_anim_img([0-9a-f]{32})\b", html))

@@ -76,8 +76,7 @@ def visit(context: BrowserContext, address: str) -> Visit:
     tab.page.on("console", lambda m: m.type == "error" and tab.complaints.append(m.text))
     tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     tab.page.on(
-        "response",
-        lambda r: r.status >= 400 and tab.complaints.append(f"{r.status} for {r.url}"),
+        "response", lambda r: r.status >= 400 and tab.complaints.append(f"{r.status} for {r.url}")
     )
     return tab
 
