@@ -6,6 +6,7 @@ and `ledger-examples` (the claims that are named in it).
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from html import escape
 from pathlib import Path
@@ -82,17 +83,38 @@ class LedgerDirective(SphinxDirective):
         return [*children, *messages]
 
     def verdict(self, claim: dict) -> nodes.inline:
-        verdict = claim["verdict"]
-        return nodes.inline("", WORDS[verdict], classes=["verdict", f"verdict-{verdict}"])
+        verdict, words = claim["verdict"], WORDS[claim["verdict"]]
+        if claim.get("depends_on"):
+            words += f" on the {claim['depends_on'].replace('_', ' ')}"
+        return nodes.inline("", words, classes=["verdict", f"verdict-{verdict}"])
 
     def trial(self, claim: dict) -> trial_link:
         return trial_link(claim=claim["id"], docname=page_of(claim))
 
     def source(self, claim: dict) -> list[nodes.Node]:
-        source = str(claim.get("source") or "")
+        source, where = str(claim.get("source") or ""), claim.get("where")
+        if not where:
+            return [nodes.Text("Provisional: tried in one setting, its source is not named yet")]
         if source in self.citation_keys():
-            return [nodes.Text("Said in "), *self.words(f"{{cite:t}}`{source}`")]
-        return [nodes.Text(f"Source: {source}")] if source else []
+            said = self.words(f"{{cite:t}}`{source}`")
+        else:
+            said = [nodes.Text(source)]
+        return [nodes.Text("Said in "), *said, nodes.Text(f", {where}")]
+
+    def held(self, claim: dict) -> list[nodes.Node]:
+        """In how many of the stored runs the verdict came out."""
+        folder = Path(self.env.srcdir, "chapters", "replications", *claim["page"].split("/"))
+        verdicts = []
+        for path in sorted(folder.glob("*.json")):
+            self.env.note_dependency(str(path))
+            trials = json.loads(path.read_text(encoding="utf-8"))["trials"]
+            if claim["id"] in trials:
+                verdicts.append(trials[claim["id"]]["verdict"])
+        if not verdicts:
+            return []
+        same, runs = verdicts.count(claim["verdict"]), len(verdicts)
+        text = f"Held in {same} of {runs} {'run' if runs == 1 else 'runs'} of all settings"
+        return [nodes.inline("", text, classes=["ledger-held"])]
 
     def citation_keys(self) -> set[str]:
         domain: Any = self.env.get_domain("cite")
@@ -116,8 +138,8 @@ class LedgerDirective(SphinxDirective):
             item += nodes.raw("", text, format="html")
         item += self.correction(claim)
         where = nodes.paragraph("", "", self.trial(claim), classes=["ledger-where"])
-        if source := self.source(claim):
-            where += nodes.inline("", "", *source, classes=["ledger-source"])
+        where += nodes.inline("", "", *self.source(claim), classes=["ledger-source"])
+        where.extend(self.held(claim))
         item += where
         return item
 

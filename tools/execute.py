@@ -1,7 +1,7 @@
 """Run notebooks in fresh kernels and store their outputs.
 
     tools/execute chapters/cnn/lenet.ipynb ...
-    tools/execute --device cuda                      run all on the GPU, store nothing
+    tools/execute --dry-run                          run all, store nothing
 
 A notebook runs in its own folder. The first error stops it, is printed, and leaves the file as it
 was. The measured time goes into the *Needs* line when it is off by more than a quarter. Then the
@@ -33,14 +33,17 @@ class NotebookFailed(Exception):
 
 
 def run(
-    notebook: NotebookNode, folder: Path, timeout: int = CELL_TIMEOUT, kernel: str = "python3"
+    notebook: NotebookNode,
+    folder: Path,
+    timeout: int | None = CELL_TIMEOUT,
+    kernel: str = "python3",
 ) -> float:
     """Execute a notebook in place.
 
     Args:
         notebook: The notebook; its outputs are replaced.
         folder: The working directory of the kernel.
-        timeout: The longest a cell may take, in seconds.
+        timeout: The longest a cell may take, in seconds; None for as long as it takes.
         kernel: The name of the kernel.
 
     Returns:
@@ -117,29 +120,25 @@ def require_device(name: str) -> None:
         "mps": torch.backends.mps.is_available(),
     }
     if not there[name]:
-        sys.exit(f"tools/execute: --device {name}: PyTorch {torch.__version__} sees no such device")
+        sys.exit(f"This machine has no {name} device that PyTorch {torch.__version__} sees.")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="tools/execute", description=__doc__.split("\n")[0])
     parser.add_argument("paths", nargs="*", type=Path, help="notebooks (default: all of the book)")
-    parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="run there, store nothing")
     parser.add_argument("--dry-run", action="store_true", help="run, store nothing")
     parser.add_argument(
         "--keep-time", action="store_true", help="leave the stated run time alone (busy machine)"
     )
     options = parser.parse_args(arguments)
-    if options.device:
-        require_device(options.device)
     # Outputs in the book come from the CPU, also where the author has a GPU.
-    os.environ["BOOK_DEVICE"] = options.device or "cpu"
-    store = not (options.device or options.dry_run)
+    os.environ["BOOK_DEVICE"] = "cpu"
     paths = options.paths or book.notebooks()
     if not paths:
         print("tools/execute: there are no notebooks", file=sys.stderr)
         return 1
-    failed = []
+    failed: set[Path] = set()
     for path in paths:
         print(f"{path} ... ", end="", flush=True)
         notebook = book.read(path)
@@ -148,23 +147,23 @@ def main(arguments: list[str] | None = None) -> int:
             seconds = run(notebook, path.resolve().parent)
         except NotebookFailed as error:
             print(f"failed\n{path}: {error}\n")
-            failed.append(path)
+            failed.add(path)
             continue
         print(f"{seconds:.1f} s")
-        if store:
+        if not options.dry_run:
             stated = options.keep_time and book.run_time(notebook)
             if not stated and not record_time(notebook, seconds):
                 print(f"{path}: no line '*Needs: …; runs in about N s on two CPU cores.*'")
-                failed.append(path)
+                failed.add(path)
             normalise.normalise(notebook, path.stem, book.colab_cell())
             normalise.write(notebook, path)
-        found = normalise.problems(notebook)
-        for problem in found:
+        for problem in normalise.problems(notebook):
             print(f"{path}: {problem}")
-        failed += [path] * bool(found)
+            failed.add(path)
     if failed:
-        print(f"tools/execute: {len(set(failed))} of {len(paths)} notebooks need work")
-    return int(bool(failed))
+        print(f"tools/execute: {len(failed)} of {len(paths)} notebooks need work")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

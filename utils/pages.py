@@ -5,6 +5,7 @@ is needed of them in one file, which `hatch_build.py` writes.
 """
 
 import ast
+import hashlib
 import itertools
 import json
 import re
@@ -56,6 +57,11 @@ def gather(chapters: Path) -> dict[str, Any]:
     return {"pages": pages, "exercises": exercises}
 
 
+def what_is_needed(sources: list[str], names: Collection[str]) -> list[ast.stmt]:
+    """The statements of a page's cells that some of its names depend on, in order."""
+    return _closure(statements_of(sources), set(names))[::-1]
+
+
 def run_what_is_needed(sources: list[str], names: Collection[str], page: str) -> dict[str, Any]:
     """Run, of a page's cells, only the statements that some of its names depend on.
 
@@ -68,21 +74,8 @@ def run_what_is_needed(sources: list[str], names: Collection[str], page: str) ->
         The namespace that results; PyTorch's default precision and random numbers are as before.
     """
     import torch
-    from IPython.core.inputtransformer2 import TransformerManager
 
-    statements = [
-        statement
-        for source in sources
-        for statement in ast.parse(TransformerManager().transform_cell(source)).body
-        if not _is_checked(statement)
-    ]
-    later: set[str] = set()  # what functions look up when they are called
-    while True:
-        chosen = _slice(statements, {*names, *later})
-        found = {name for statement in chosen for name in _scopes(statement)[2]}
-        if found <= later:
-            break
-        later |= found
+    chosen = _closure(statements_of(sources), set(names))
     module = ModuleType(f"notebook_{re.sub(r'[-/]', '_', page)}_{next(_count)}")
     sys.modules[module.__name__] = module
     before = torch.get_default_dtype()
@@ -94,6 +87,75 @@ def run_what_is_needed(sources: list[str], names: Collection[str], page: str) ->
     finally:
         torch.set_default_dtype(before)
     return vars(module)
+
+
+def fingerprint(sources: list[str], claim: str) -> str:
+    """What a trial's code says, as a short hash: of its call, and of all on its page that it uses.
+
+    Comments, docstrings, formatting and imports do not count.
+
+    Args:
+        sources: of a page's code cells, in order.
+        claim: the claim that is tried.
+
+    Raises:
+        ValueError: no cell tries this claim.
+    """
+    statements = statements_of(sources)
+    for place in reversed(range(len(statements))):
+        if claim in trials_in(statements[place]):
+            break
+    else:
+        raise ValueError(f"No cell tries {claim!r}.")
+    _, used, later = _scopes(statements[place])
+    code = [statements[place], *_closure(statements[:place], used | later)]
+    said = [ast.unparse(_bare(s)) for s in code if not isinstance(s, ast.Import | ast.ImportFrom)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+def trials_in(tree: ast.AST) -> list[str]:
+    """The claims that are tried by calls ``trial("…")`` in a piece of code."""
+    return [
+        str(node.args[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).split(".")[-1] == "trial"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    ]
+
+
+def _bare(statement: ast.stmt) -> ast.stmt:
+    """A statement without its docstrings."""
+    copy = ast.parse(ast.unparse(statement)).body[0]
+    for node in ast.walk(copy):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    return copy
+
+
+def statements_of(sources: list[str]) -> list[ast.stmt]:
+    """All statements of some cells, but those that a checker decorates, which would speak."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return [
+        statement
+        for source in sources
+        for statement in ast.parse(TransformerManager().transform_cell(source)).body
+        if not _is_checked(statement)
+    ]
+
+
+def _closure(statements: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
+    """The statements that some names depend on, also when functions are called; last first."""
+    later: set[str] = set()  # what functions look up when they are called
+    while True:
+        chosen = _slice(statements, {*names, *later})
+        found = {name for statement in chosen for name in _scopes(statement)[2]}
+        if found <= later:
+            return chosen
+        later |= found
 
 
 def _slice(statements: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:

@@ -34,6 +34,15 @@ def claims_file() -> Path:
     return _IN_WHEEL / "claims.yml" if _IN_WHEEL.is_dir() else book_root() / "chapters/claims.yml"
 
 
+def replications_folder() -> Path:
+    """Where the stored replications of the claims are.
+
+    Returns:
+        A folder with one sub-folder a page.
+    """
+    return _IN_WHEEL / "replications" if _IN_WHEEL.is_dir() else chapters_folder() / "replications"
+
+
 def chapters_folder() -> Path:
     """Where the notebooks are, in the repository.
 
