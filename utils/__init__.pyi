@@ -3,6 +3,7 @@ from . import claims as claims
 from . import compat as compat
 from . import data as data
 from . import device as device
+from . import diagrams as diagrams
 from . import errors as errors
 from . import language as language
 from . import measure as measure

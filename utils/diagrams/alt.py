@@ -1,0 +1,73 @@
+"""What each diagram shows, for those who cannot see it: ready for a cell's ``image.alt``."""
+
+ALT = {
+    "residual_blocks": (
+        "Four blocks from top to bottom. Plain: convolution, batch norm, ReLU, convolution, batch"
+        " norm, ReLU. Residual, post-activation: the same, but a skip connection leads from the"
+        " input around both convolutions to a sum before the last ReLU. Pre-activation: batch norm,"
+        " ReLU, convolution, twice, then the sum, with nothing after it. Bottleneck: a 1×1"
+        " convolution from 256 to 64 channels, a 3×3 convolution on 64 and a 1×1 convolution back"
+        " to 256, each with batch norm, then the sum and a ReLU."
+    ),
+    "dropout_passes": (
+        "The same network twice. In training two of its four hidden units are crossed out, with all"
+        " their connections; below, the outputs 1, 3, 2, 4 times a mask of 2, 0, 2, 0 give 2, 0, 4,"
+        " 0. In evaluation all units are there, and the outputs 1, 3, 2, 4 stay unchanged."
+    ),
+    "bert_input": (
+        "Six positions: <cls> who <mask> <sep> me <sep>. At each, the embeddings of the token, of"
+        " the segment (A for the first four, B for the last two) and of the position (0 to 5) are"
+        " added, normalised, and fed to a Transformer encoder in which every position attends to"
+        " every other; it returns one vector a position."
+    ),
+    "bert_heads": (
+        "The encoder's output at <cls> goes through Linear, tanh and Linear to the question whether"
+        " B is next, or to any label when fine-tuned. The outputs at the two chosen positions, one"
+        " masked and one left as it was, go through Linear, GELU, LayerNorm, a Linear layer with"
+        " the token embedding's weights and a softmax to the words called and me. The other"
+        " positions have no loss."
+    ),
+    "sliding_convolution": (
+        "A 3×3 window moves in steps of two over two channels of 5×5 numbers with a border of"
+        " zeros. At each of nine places it is multiplied entry by entry with the kernel of each"
+        " channel; the two sums are added and fill one cell of a 3×3 output."
+    ),
+    "convolution_step": (
+        "A 3×3 window lies on the same place of two channels of 5×5 numbers with a border of zeros."
+        " It is multiplied entry by entry with the kernel of each channel; the two sums are added"
+        " and fill one cell of a 3×3 output."
+    ),
+    "lenet": (
+        "LeNet in four rows. A 1×28×28 picture passes a 5×5 convolution with padding 2, a ReLU and"
+        " 2×2 max pooling: 6×28×28, then 6×14×14. A 5×5 convolution, a ReLU and pooling: 16×10×10,"
+        " then 16×5×5. Flattened to 400 numbers, Linear layers with ReLUs between make them 120, 84"
+        " and 10 logits."
+    ),
+    "lstm_cell": (
+        "One step of an LSTM. The previous hidden state and the input reach four boxes: i, f and o"
+        " with a sigmoid, g with tanh. Along the top the previous cell state is multiplied by f,"
+        " then i times g is added: the new cell state. Its tanh times o is the new hidden state."
+    ),
+    "lstm_unrolled": (
+        "Left: an LSTM with input, output and a loop from itself to itself. Right, after an equals"
+        " sign, the same LSTM once for every step from 1 to T: each takes its own input, gives a"
+        " hidden state as output, and hands cell state and hidden state to the next."
+    ),
+    "encoder_decoder": (
+        "Left, the encoder: two, hundred and <eos> are embedded and read by a GRU, step by step."
+        " Its last state is handed to the decoder, right: a GRU that reads <bos>, deux, cents and"
+        " through a Linear layer writes deux, cents, <eos>."
+    ),
+    "multi_head_attention": (
+        "Queries, keys and values, each n by d, pass a projection each and are split into h heads"
+        " of d/h features. In each head: queries times keys over the square root of d/h give n by n"
+        " scores, a causal mask strikes out later positions, a softmax makes weights, and weights"
+        " times values give n by d/h. The heads are concatenated to n by d and projected to the"
+        " output."
+    ),
+    "transformer_block": (
+        "A Transformer block twice. Post-norm: self-attention, the sum with the skip connection,"
+        " norm; then linear, ReLU, linear, sum, norm. Pre-norm: norm, self-attention, sum; then"
+        " norm, linear, ReLU, linear, sum: its skip connections pass no norm."
+    ),
+}
