@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve notebooks test lint execute bench gpu colab wheel assignments grade lock clean
+.PHONY: help setup book serve notebooks test lint execute replicate mutants bench gpu colab wheel assignments grade lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python book` chooses another.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
@@ -18,8 +18,10 @@ endif
 PY := $(BIN)/python
 GRADING := $(subst .venv,.venv-grading,$(PY))
 
-# What `make execute` runs; empty means all: make execute NOTEBOOKS=chapters/cnn/lenet.ipynb
+# What `make execute`, `replicate` and `gpu` run; empty means all: make execute NOTEBOOKS=chapters/cnn/lenet.ipynb
 NOTEBOOKS ?=
+# What `make replicate` adds to every seed
+SEED ?=
 # Another PyTorch than the locked one, to test against: make test TORCH=2.8.0
 TORCH ?=
 # More options for pytest: make test PYTEST="-x -k claims"
@@ -70,11 +72,17 @@ execute: setup ## Run notebooks and store their outputs: make execute NOTEBOOKS=
 	@$(PY) -m tools.execute $(NOTEBOOKS)
 	@$(PY) -m tools.contents
 
+replicate: setup ## Run trials in all settings with more seeds: make replicate [NOTEBOOKS="..."] [SEED=5000]
+	@$(PY) -m tools.replicate $(if $(SEED),--seed $(SEED)) --workers $(WORKERS) $(NOTEBOOKS)
+
+mutants: setup ## Plant small bugs into the code, see which the checkers notice: make mutants [PAGES="cnn/lenet"]
+	@$(PY) -m tools.mutants --workers $(WORKERS) $(PAGES)
+
 bench: setup ## Measure the helpers side by side with d2l
 	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file" || exit 1; done
 
-gpu: setup ## Run every notebook on the GPU; fail where there is none
-	@$(PY) -m tools.execute --device cuda $(NOTEBOOKS)
+gpu: setup ## Test the notebooks on the GPU (NOTEBOOKS="..."); fail where there is none
+	@$(PY) -m tools.gpu --workers $(WORKERS) $(NOTEBOOKS)
 
 colab: ## Run the notebooks in Colab's image, as Colab does: no .venv, helpers from the wheel
 	@"$(PYTHON)" -m tools.colab

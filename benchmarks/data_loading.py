@@ -69,8 +69,8 @@ def measure(name: str, full: bool) -> dict[str, float]:
     """Seconds an epoch and memory of one loader, in this process."""
     import torch
 
-    import utils.compat
     import utils.data  # noqa: F401  both, whichever is measured, so that they start alike
+    from utils.compat import d2l  # noqa: F401
 
     base = peak_memory()["process"]
     batches = LOADERS[name](full)

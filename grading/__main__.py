@@ -17,13 +17,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import Queue
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from grading import feedback, submissions
+from grading.bubblewrap import ROOT, Unavailable, available
 from grading.gradebook import Gradebook, WrongGradebook
+from grading.limits import Limits
 from grading.marking import Mark, load_tests, mark
-from grading.sandbox import ROOT, Limits, Unavailable, available
+from grading.submissions import Submission
+
+if TYPE_CHECKING:  # only in the grader's environment
+    from otter.test_files.exception_test import ExceptionTestFile
 
 BUILT = ROOT / "dist" / "assignments"
 
@@ -99,13 +105,20 @@ def grade(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_all(todo, tests, digest: str, limits: Limits, workers: int, book: Gradebook) -> None:
+def run_all(
+    todo: list[Submission],
+    tests: list[ExceptionTestFile],
+    digest: str,
+    limits: Limits,
+    workers: int,
+    book: Gradebook,
+) -> None:
     """Mark submissions, several at a time; each is kept as soon as it is done."""
     slots: Queue[int] = Queue()
     for slot in range(workers):
         slots.put(slot)
 
-    def one(submission: submissions.Submission) -> Mark:
+    def one(submission: Submission) -> Mark:
         slot = slots.get()
         try:
             return mark(submission.path, tests, limits, slot)
@@ -130,7 +143,9 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def write(book: Gradebook, out: Path, name: str, worth: dict, hand: dict) -> None:
+def write(
+    book: Gradebook, out: Path, name: str, worth: dict[str, float], hand: dict[str, float]
+) -> None:
     """The CSV file and the feedback pages."""
     book.write_csv(out / "grades.csv", worth, hand)
     folder, given = out / "feedback", book.by_hand()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grading import submissions, wire
-from grading.remote import Remote, ask, definition
-from grading.sandbox import Limits, Sandbox, SandboxError, StudentError
+from grading.limits import Limits
+from grading.remote import ask, fetch
+from grading.sandbox import Sandbox, SandboxError, StudentError
 from utils.check import NotWritten
+
+if TYPE_CHECKING:  # only in the grader's environment
+    from otter.test_files.exception_test import ExceptionTestFile
 
 DEFAULT = Limits()
 RESTARTS = 4  # after that, what is left gets no points
@@ -67,13 +72,13 @@ class Mark:
         return sum(self.points.values())
 
 
-def load_tests(folder: Path) -> list[Any]:
+def load_tests(folder: Path) -> list[ExceptionTestFile]:
     """The test files of an assignment, by question.
 
     Raises:
         ValueError: there are none.
     """
-    from otter.test_files.exception_test import ExceptionTestFile  # in the grader's environment
+    from otter.test_files.exception_test import ExceptionTestFile
 
     files = [ExceptionTestFile.from_file(str(path)) for path in sorted(folder.glob("*.py"))]
     if not files:
@@ -82,63 +87,75 @@ def load_tests(folder: Path) -> list[Any]:
 
 
 class Session:
-    """A student's notebook, run, and run again without the cell at fault if a limit was broken."""
+    """A student's notebook, run, and run again without the cell at fault if a limit was broken.
 
-    def __init__(self, cells: list[str], limits: Limits, slot: int, mark: Mark) -> None:
-        self.cells: list[str | None] = list(cells)
-        self.limits, self.slot, self.mark = limits, slot, mark
-        self.sandbox: Sandbox | None = None
-        self.starts = 0
+    Use it in a ``with`` statement: afterwards no process of it is left.
 
-    def ready(self) -> Sandbox:
-        """A sandbox in which the cells have been run.
+    Attributes:
+        errors: what went wrong in cells, and which limits were broken, in words.
+        stopped: whether a limit was broken.
+    """
+
+    def __init__(self, cells: list[str], limits: Limits, slot: int) -> None:
+        self.errors: list[str] = []
+        self.stopped = False
+        self._cells: list[str | None] = list(cells)
+        self._limits, self._slot = limits, slot
+        self._sandbox: Sandbox | None = None
+        self._open = ExitStack()
+        self._starts = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def fetch(self, name: str) -> Any:
+        """What the student calls by this name.
 
         Raises:
-            SandboxError: limits were broken too often.
+            StudentError: there is no such name.
+            SandboxError: limits were broken, or have been too often.
         """
-        while self.sandbox is None or self.sandbox.broken:
-            self.close()
-            if self.starts > RESTARTS:
-                raise SandboxError(f"limits were broken {self.starts} times; the rest was not run")
-            self.starts += 1
-            self.sandbox = Sandbox(self.limits, self.slot).__enter__()
-            self._run_cells(self.sandbox)
-        return self.sandbox
+        return fetch(self._ready(), name, [cell or "" for cell in self._cells])
+
+    def stop(self, what: str) -> None:
+        """Note that a limit was broken."""
+        self.stopped = True
+        self.errors.append(what)
+
+    def _ready(self) -> Sandbox:
+        """A sandbox in which the cells have been run."""
+        while self._sandbox is None or self._sandbox.broken:
+            self._open.close()
+            self._sandbox = None
+            if self._starts > RESTARTS:
+                raise SandboxError(f"limits were broken {self._starts} times; the rest was not run")
+            self._starts += 1
+            self._sandbox = self._open.enter_context(Sandbox(self._limits, self._slot))
+            self._run_cells(self._sandbox)
+        return self._sandbox
 
     def _run_cells(self, sandbox: Sandbox) -> None:
-        for place, source in enumerate(self.cells):
+        for place, source in enumerate(self._cells):
             if source is None:
                 continue
             try:
                 ask(sandbox, do="run", number=place + 1, source=source)
             except StudentError as error:
-                self._note(f"code cell {place + 1}: {error}")
+                said = f"code cell {place + 1}: {error}"
+                if said not in self.errors:  # an earlier start has said so
+                    self.errors.append(said)
             except SandboxError as error:
-                self.cells[place] = None
-                self.mark.status = PARTLY
-                self._note(f"code cell {place + 1} was left out: {error}")
-                sandbox.broken = sandbox.broken or str(error)
+                self._cells[place] = None
+                self.stop(f"code cell {place + 1} was left out: {error}")
                 return
 
-    def _note(self, what: str) -> None:
-        if what not in self.mark.errors:
-            self.mark.errors.append(what)
 
-    def close(self) -> None:
-        """End the process."""
-        if self.sandbox is not None:
-            self.sandbox.__exit__()
-            self.sandbox = None
-
-    def fetch(self, name: str) -> Any:
-        """What the student calls by this name."""
-        value = ask(self.ready(), do="get", name=name)
-        if isinstance(value, Remote):
-            value._source = definition([cell or "" for cell in self.cells], name)
-        return value
-
-
-def mark(path: Path, tests: list[Any], limits: Limits = DEFAULT, slot: int = 0) -> Mark:
+def mark(
+    path: Path, tests: list[ExceptionTestFile], limits: Limits = DEFAULT, slot: int = 0
+) -> Mark:
     """Mark a submission.
 
     Args:
@@ -150,29 +167,35 @@ def mark(path: Path, tests: list[Any], limits: Limits = DEFAULT, slot: int = 0) 
     Returns:
         The mark. It doesn't raise whatever the submission does.
     """
-    started, result = time.monotonic(), Mark()
+    started = time.monotonic()
     try:
-        cells = submissions.cells(path)
+        result = _marked(submissions.cells(path), tests, limits, slot)
     except submissions.Unreadable as error:
-        result.status, result.reason, cells = REFUSED, str(error), None
-    session = Session(cells or [], limits, slot, result)
-    try:
-        for file in tests:
-            outcomes = [
-                Outcome(_title(c), float(c.points or 0), 0.0, c.hidden) for c in file.test_cases
-            ]
-            result.questions[file.name] = outcomes
-            for case, outcome in zip(file.test_cases, outcomes):
-                if cells is None:
-                    outcome.message = result.reason
-                else:
-                    _try(case.body, outcome, session)
-    finally:
-        session.close()
-    if result.status == PARTLY:
-        result.reason = next(iter(result.errors), "a limit was broken")
+        result = _refused(str(error), tests)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _refused(reason: str, tests: list[ExceptionTestFile]) -> Mark:
+    """The mark of a file that can't be read."""
+    questions = {file.name: [_nothing(case, reason) for case in file.test_cases] for file in tests}
+    return Mark(REFUSED, reason, questions)
+
+
+def _marked(cells: list[str], tests: list[ExceptionTestFile], limits: Limits, slot: int) -> Mark:
+    """The mark of a notebook's cells."""
+    with Session(cells, limits, slot) as session:
+        questions = {
+            file.name: [_outcome(case, session) for case in file.test_cases] for file in tests
+        }
+    if not session.stopped:
+        return Mark(DONE, "", questions, session.errors)
+    return Mark(PARTLY, session.errors[0], questions, session.errors)
+
+
+def _nothing(case: Any, message: str = "") -> Outcome:
+    """No points for a test."""
+    return Outcome(_title(case), float(case.points or 0), 0.0, case.hidden, message)
 
 
 def _title(case: Any) -> str:
@@ -181,19 +204,16 @@ def _title(case: Any) -> str:
     return name if re.fullmatch(r".* - \d+", case.name) else case.name
 
 
-def _try(case: Any, outcome: Outcome, session: Session) -> None:
-    """One test. Whatever the student's values do when they are used, it ends here."""
+def _outcome(case: Any, session: Session) -> Outcome:
+    """What comes of a test. Whatever the student's values do when they are used, it ends here."""
+    outcome, test = _nothing(case), case.body
     try:
-        names = case._get_func_params()
-        values = {name: session.fetch(name) for name in names}
-        case.test_func(**values)
+        values = {name: session.fetch(name) for name in test._get_func_params()}
+        test.test_func(**values)
         outcome.earned = outcome.points
     except SandboxError as error:
         outcome.message = str(error)
-        session.mark.status = PARTLY
-        session.mark.errors.append(f"when checked, {outcome.name}: {error}")
-        if session.sandbox is not None:
-            session.sandbox.broken = session.sandbox.broken or str(error)
+        session.stop(f"when checked, {outcome.name}: {error}")
     except NotWritten:
         outcome.message = NOTHING
     except (StudentError, wire.WireError, AssertionError) as error:
@@ -201,3 +221,4 @@ def _try(case: Any, outcome: Outcome, session: Session) -> None:
     except Exception as error:  # a result of another kind than the test expects
         nothing = "NoneType" in str(error) or "ellipsis" in str(error)
         outcome.message = NOTHING if nothing else f"{type(error).__name__}: {error}"
+    return outcome

@@ -37,7 +37,7 @@ def install(python: Path | str, wheel: Path, folder: Path) -> None:
 
 def main() -> int:
     """Run the command line."""
-    failed = 0
+    failed = False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
@@ -51,8 +51,8 @@ def main() -> int:
                 print(f"{path.stem}: {seconds:.1f} s", flush=True)
             except execute.NotebookFailed as error:
                 print(f"{path.stem}: {error}", flush=True)
-                failed += 1
-    return int(failed > 0)
+                failed = True
+    return int(failed)
 
 
 if __name__ == "__main__":

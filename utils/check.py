@@ -67,14 +67,17 @@ def _explain(spec: Callable[..., object], error: Exception) -> str:
 
 
 def remark(answer: Callable[..., object], spec: Callable[..., object]) -> Remark:
-    """Hold an answer to a specification.
+    """Hold an answer to a specification, a function that asserts what must hold of it.
 
-    Args:
-        answer: the reader's function or class.
-        spec: takes the answer, asserts what must hold.
-
-    Returns:
-        The `Remark`: right, wrong (and why), or open while nothing has been written.
+    >>> def spec(double):
+    ...     assert_close(double(torch.tensor([1.0, 2.0])), torch.tensor([2.0, 4.0]))
+    >>> def double(x):
+    ...     return 3 * x
+    >>> remark(double, spec)
+    ✗ double: expected 2 at [0], got 3...
+    >>> def double(x): ...
+    >>> remark(double, spec)
+    ○ double: nothing here yet. Replace the dots and run the cell again.
     """
     name = getattr(answer, "__name__", "the answer")
     try:
@@ -89,14 +92,7 @@ def remark(answer: Callable[..., object], spec: Callable[..., object]) -> Remark
 
 
 def checked_by(spec: Callable[..., object]) -> Callable[[Answer], Answer]:
-    """A decorator that checks an answer against a specification as soon as it is defined.
-
-    Args:
-        spec: takes the answer, asserts what must hold.
-
-    Returns:
-        A decorator that shows the checker's remark and returns the answer unchanged.
-    """
+    """A decorator that shows what `remark` says as soon as the answer is defined."""
 
     def decorate(answer: Answer) -> Answer:
         from IPython.display import display
@@ -110,12 +106,8 @@ def checked_by(spec: Callable[..., object]) -> Callable[[Answer], Answer]:
 def check(exercise: str, answer: Callable[..., object]) -> Remark:
     """Hold an answer to the checker of an exercise, in any notebook, without a network.
 
-    Args:
-        exercise: the label of an exercise on a page of the book, as ``calculus-bug``.
-        answer: the function or class that it asks for; if it asks for several, its name says which.
-
-    Returns:
-        The `Remark`: right, wrong (and why), or open while nothing has been written.
+    The exercise is named by its label on a page of the book, as ``calculus-bug``. If it asks for
+    several functions or classes, the answer's name says which it is.
 
     Raises:
         ValueError: there is no such exercise, or it asks for something else.
@@ -123,17 +115,24 @@ def check(exercise: str, answer: Callable[..., object]) -> Remark:
     found = _exercises()
     if exercise not in found["exercises"]:
         raise ValueError(unknown("exercise", exercise, found["exercises"]))
-    entry = found["exercises"][exercise]
-    name, specs = getattr(answer, "__name__", ""), set(entry["answers"].values())
-    if len(specs) > 1 and name not in entry["answers"]:
-        asked = ", ".join(entry["answers"])
-        raise ValueError(f"{exercise} asks for {asked}: define one of these, not {name!r}.")
+    spec = _spec_for(answer, exercise, found["exercises"][exercise]["answers"])
     bench, before = _workbench(exercise), torch.get_default_dtype()
     torch.set_default_dtype(bench["default_dtype"])
     try:
-        return remark(answer, bench[entry["answers"].get(name) or specs.pop()])
+        return remark(answer, bench[spec])
     finally:
         torch.set_default_dtype(before)
+
+
+def _spec_for(answer: Callable[..., object], exercise: str, answers: dict[str, str]) -> str:
+    """The specification that an answer is held to; its name decides, if there are several."""
+    name, specs = getattr(answer, "__name__", ""), list(dict.fromkeys(answers.values()))
+    if name in answers:
+        return answers[name]
+    if len(specs) == 1:
+        return specs[0]
+    asked = ", ".join(answers)
+    raise ValueError(f"{exercise} asks for {asked}: define one of these, not {name!r}.")
 
 
 @cache
@@ -167,10 +166,11 @@ def _tensor(value: object) -> Tensor:
 def assert_close(actual: object, expected: Tensor | float, tolerance: float = 1e-5) -> None:
     """Fail, in words, unless two tensors (or numbers) agree in shape and value.
 
-    Args:
-        actual: what the answer returned.
-        expected: what it should have returned.
-        tolerance: the largest difference allowed, relative to the larger of 1 and |expected|.
+    They may differ by ``tolerance``, relative to the larger of 1 and the expected size.
+
+    >>> assert_close(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0]))
+    Traceback (most recent call last):
+    AssertionError: expected 3 at [1], got 2
 
     Raises:
         NotWritten: ``actual`` is ``None`` or an ellipsis: there is no answer yet.
@@ -201,14 +201,12 @@ def assert_close(actual: object, expected: Tensor | float, tolerance: float = 1e
 def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> list[Tensor]:
     """The output of a function, and the gradients of a fixed weighted sum of it.
 
-    Args:
-        function: from tensors to a tensor; a module's parameters are inputs too.
-        inputs: of which those of floating point are differentiated.
-        **options: passed on.
+    There is one gradient for each input of floating point, then one for each parameter if the
+    function is a module. What the output does not depend on has the gradient 0.
 
-    Returns:
-        The output; the gradient at each input of floating point; at each parameter of a module.
-        What the output does not depend on has the gradient 0.
+    >>> x, y = torch.tensor([3.0, 4.0]), torch.tensor([5.0, 6.0])
+    >>> gradients(torch.mul, x, y)  # the weights are -1 and 1
+    [tensor([15., 24.], grad_fn=...), tensor([-5.,  6.]), tensor([-3.,  4.])]
     """
     if hasattr(function, "gradients"):  # a stand-in for a student's function, see `grading.remote`
         return function.gradients(*inputs, **options)
@@ -226,28 +224,14 @@ def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> lis
 
 
 def source_of(function: Callable[..., Any]) -> str:
-    """The source of a function or class, as it was written.
-
-    Args:
-        function: defined in a notebook or a module.
-
-    Returns:
-        Its text.
-    """
+    """The text of a function or class, as it was written in a notebook or a module."""
     if hasattr(function, "student_source"):  # a stand-in, see `grading.remote`
         return function.student_source()
     return textwrap.dedent(inspect.getsource(function))
 
 
 def assert_no_loops(function: Callable[..., Any]) -> None:
-    """Fail, in words, if a function is written with a loop or a comprehension.
-
-    Args:
-        function: whose source can be read.
-
-    Raises:
-        AssertionError: there is one; the message says in which line.
-    """
+    """Fail, and say in which line, if a function is written with a loop or a comprehension."""
     loops = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
     for node in ast.walk(ast.parse(source_of(function))):
         if isinstance(node, loops):

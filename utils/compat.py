@@ -1,8 +1,8 @@
 """The book's peer, importable: ``from utils.compat import d2l``.
 
-d2l imports torchvision, and a torchvision whose compiled operators do not match the installed
-PyTorch refuses to load. d2l's data loaders need none of these operators, so they are declared (not
-implemented) where they are missing.
+It is imported when it is asked for. d2l imports torchvision, and a torchvision whose compiled
+operators do not match the installed PyTorch refuses to load. d2l's data loaders need none of these
+operators, so they are declared (not implemented) where they are missing.
 """
 
 import importlib
@@ -24,9 +24,6 @@ _declared: list[torch.library.Library] = []  # a declaration lives only as long 
 
 def import_torchvision() -> ModuleType:
     """Import torchvision, declaring those of its compiled operators that this machine lacks.
-
-    Returns:
-        The module.
 
     Raises:
         RuntimeError: torchvision fails for another reason than an undeclared operator.
@@ -53,9 +50,6 @@ def import_torchvision() -> ModuleType:
 def import_d2l() -> ModuleType:
     """Import ``d2l.torch``, which changes no settings of Matplotlib or PyTorch.
 
-    Returns:
-        The module.
-
     Raises:
         ImportError: d2l is not installed; the message says how to install it.
     """
@@ -68,6 +62,8 @@ def import_d2l() -> ModuleType:
     return importlib.import_module("d2l.torch")
 
 
-d2l = import_d2l()
-
-__all__ = ["d2l", "import_d2l", "import_torchvision"]
+def __getattr__(name: str) -> ModuleType:
+    """The module's ``d2l``, imported when it is first asked for."""
+    if name == "d2l":
+        return import_d2l()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,8 +18,7 @@ def _is_available(kind: str) -> bool:
 def best_device() -> torch.device:
     """The fastest device here: ``cuda``, else ``mps``, else ``cpu``; ``$BOOK_DEVICE`` overrides.
 
-    Returns:
-        The device that the book's helpers use when they are not told one.
+    The book's helpers use it when they are not told one.
 
     Raises:
         ValueError: ``$BOOK_DEVICE`` names no device that the book knows.

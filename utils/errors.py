@@ -7,13 +7,8 @@ from collections.abc import Iterable
 def unknown(what: str, name: object, known: Iterable[object]) -> str:
     """The message for a name that does not exist: the closest ones first, then all.
 
-    Args:
-        what: the kind of thing that was asked for, in a word or two.
-        name: the name that was asked for.
-        known: the names that exist.
-
-    Returns:
-        A sentence for an exception.
+    >>> print(unknown("data set", "irish", ["iris", "wine"]))
+    There is no data set 'irish'. Did you mean 'iris'? There are: iris, wine.
     """
     names = [str(k) for k in known]
     close = difflib.get_close_matches(str(name), names, n=3)

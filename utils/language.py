@@ -18,11 +18,15 @@ class BytePairs:
 
     Tokens 0 to 255 are the bytes, so that every text can be written; each later token joins two
     earlier ones, the pair that was most frequent in the training text when it was made. Merges do
-    not cross words; the space before a word belongs to it.
+    not cross words; the space before a word belongs to it. ``vocab_size=256`` makes no merges.
 
-    Args:
-        text: to learn the merges from.
-        vocab_size: how many tokens there shall be; 256 makes no merges.
+    >>> pairs = BytePairs("low lower lowest slow", vocab_size=258)
+    >>> pairs.tokens[256:]
+    [b'lo', b'low']
+    >>> pairs.encode("slow").tolist()
+    [115, 257]
+    >>> pairs.decode([115, 257])
+    'slow'
 
     Attributes:
         tokens: the bytes of each token.
@@ -41,14 +45,7 @@ class BytePairs:
         return len(self.tokens)
 
     def encode(self, text: str) -> Int64[Tensor, " n"]:
-        """A text as numbers of tokens.
-
-        Args:
-            text: any text.
-
-        Returns:
-            The numbers, on the CPU.
-        """
+        """A text as numbers of tokens, on the CPU."""
         numbers: list[int] = []
         for piece in _PIECE.findall(text):
             if piece not in self._cache:
@@ -57,14 +54,7 @@ class BytePairs:
         return torch.tensor(numbers, dtype=torch.int64)
 
     def decode(self, numbers: Iterable[int] | Int[Tensor, " n"]) -> str:
-        """Numbers of tokens as a text.
-
-        Args:
-            numbers: of tokens.
-
-        Returns:
-            The text; bytes that are no character become �.
-        """
+        """Numbers of tokens as a text; bytes that are no character become �."""
         numbers = numbers.tolist() if isinstance(numbers, Tensor) else numbers
         return b"".join(self.tokens[i] for i in numbers).decode(errors="replace")
 
@@ -113,7 +103,13 @@ def next_token(
     top_p: float = 1.0,
     rng: torch.Generator | None = None,
 ) -> Int64[Tensor, "*batch"]:
-    """Draw the next token from its logits.
+    """Draw the number of the next token, for each row of logits.
+
+    >>> p = torch.tensor([0.1, 0.6, 0.3])
+    >>> next_token(p.log(), temperature=0)
+    tensor(1)
+    >>> next_token(p.log().expand(1000, 3), top_p=0.7).unique()
+    tensor([1, 2])
 
     Args:
         logits: one for each token that may follow; logarithms of probabilities do as well.
@@ -122,9 +118,6 @@ def next_token(
         top_p: only the most probable tokens that together first reach this probability may be drawn
             (nucleus sampling, Holtzman et al., 2020).
         rng: where chance comes from.
-
-    Returns:
-        The number of a token, for each row.
 
     Raises:
         ValueError: a setting that leaves no token to draw.

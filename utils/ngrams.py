@@ -28,20 +28,24 @@ class NGram:
     it follows. Each count is lowered by one of three discounts, and what that saves is given to the
     n-gram that is one token shorter; the shortest of all shares with the uniform distribution, so
     that no token has probability zero. Discounts are estimated from counts of counts.
+
+    >>> text = b"how much wood would a woodchuck chuck if a woodchuck could chuck wood"
+    >>> model = NGram(torch.tensor(list(text)), vocab_size=256, order=3)
+    >>> p = model.probabilities(list(b"wo"))
+    >>> chr(p.argmax()), round(p.max().item(), 2), round(p.sum().item(), 6)
+    ('o', 0.66, 1.0)
+
+    Args:
+        tokens: numbers of tokens in the order of the text.
+        vocab_size: how many tokens there are.
+        order: the length of the longest n-grams; 1 looks at no context at all.
+
+    Raises:
+        ValueError: the order is not positive, the text is shorter than it, or a token's number is
+            not in the vocabulary.
     """
 
     def __init__(self, tokens: Int[Tensor, " n"], vocab_size: int, order: int) -> None:
-        """Count a text.
-
-        Args:
-            tokens: numbers of tokens in the order of the text.
-            vocab_size: how many tokens there are.
-            order: the length of the longest n-grams; 1 looks at no context at all.
-
-        Raises:
-            ValueError: the order is not positive, the text is shorter than it, or a token's number
-                is not in the vocabulary.
-        """
         text = tokens.cpu().numpy().astype(np.int64)
         if not 1 <= order <= len(text):
             raise ValueError(f"Order {order} for {len(text)} tokens: from 1 to their number.")
@@ -66,14 +70,7 @@ class NGram:
             self._levels.append(_discounted(unique, count, unique // vocab_size, beginnings))
 
     def bits(self, tokens: Int[Tensor, " n"]) -> Float64[Tensor, " n"]:
-        """What each token of a text costs, given those before it.
-
-        Args:
-            tokens: numbers of tokens in the order of the text.
-
-        Returns:
-            -log2 of the probability of each.
-        """
+        """What each token of a text costs, given those before it: -log2 of its probability."""
         text = tokens.cpu().numpy().astype(np.int64)
         p = np.full(len(text), 1 / self.vocab_size)
         context = np.zeros(len(text), np.int64)  # number of the k - 1 tokens before, or -1
@@ -88,14 +85,7 @@ class NGram:
         return torch.from_numpy(-np.log2(p))
 
     def probabilities(self, context: Sequence[int]) -> Float64[Tensor, " vocab_size"]:
-        """The distribution of the next token.
-
-        Args:
-            context: the tokens before it; only the last order - 1 count.
-
-        Returns:
-            A probability for each token.
-        """
+        """The distribution of the token after a context, of which the last order - 1 count."""
         p = np.full(self.vocab_size, 1 / self.vocab_size)
         for k, level in enumerate(self._levels):
             number = self._number(list(context)[len(context) - k :]) if k <= len(context) else -1

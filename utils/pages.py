@@ -12,6 +12,7 @@ import re
 import symtable
 import sys
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -137,14 +138,15 @@ def _bare(statement: ast.stmt) -> ast.stmt:
 
 def statements_of(sources: list[str]) -> list[ast.stmt]:
     """All statements of some cells, but those that a checker decorates, which would speak."""
+    return [s for source in sources for s in _parsed(source) if not _is_checked(s)]
+
+
+@cache
+def _parsed(source: str) -> list[ast.stmt]:
+    """The statements of a cell, with IPython's magics turned into calls."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    return [
-        statement
-        for source in sources
-        for statement in ast.parse(TransformerManager().transform_cell(source)).body
-        if not _is_checked(statement)
-    ]
+    return ast.parse(TransformerManager().transform_cell(source)).body
 
 
 def _closure(statements: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
@@ -164,7 +166,7 @@ def _slice(statements: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:
     for statement in reversed(statements):
         bound, used, later = _scopes(statement)
         changed = _changed(statement)
-        if (bound | changed) & wanted or "set_default_dtype" in ast.unparse(statement):
+        if (bound | changed) & wanted or "set_default_dtype" in _text(statement):
             chosen.append(statement)
             if isinstance(statement, ast.AugAssign | ast.For | ast.While):
                 changed |= bound
@@ -172,9 +174,15 @@ def _slice(statements: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:
     return chosen
 
 
+@cache
+def _text(statement: ast.stmt) -> str:
+    return ast.unparse(statement)
+
+
+@cache
 def _scopes(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
     """The module's names that a statement binds, that it looks up, and that its functions do."""
-    table = symtable.symtable(ast.unparse(statement), "<page>", "exec")
+    table = symtable.symtable(_text(statement), "<page>", "exec")
     bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
     bound |= {s.get_name() for s in table.get_symbols() if s.is_namespace()}
     used = {s.get_name() for s in table.get_symbols() if s.is_referenced()}

@@ -82,6 +82,12 @@ def curves(
 ) -> Axes:
     """Draw one line a series; a series of repetitions becomes its mean, in a band from min to max.
 
+    >>> seen = [1, 2, 3]
+    >>> ax = curves(seen, {"one run": [3, 2, 1], "two": [[3, 3, 2], [4, 2, 2]]},
+    ...             xlabel="epoch", ylabel="loss")
+    >>> [line.get_ydata().tolist() for line in ax.lines]
+    [[3.0, 2.0, 1.0], [3.5, 2.5, 2.0]]
+
     Args:
         x: the points on the horizontal axis, shape (points,).
         series: label → values of shape (points,) or (repetitions, points).
@@ -91,9 +97,6 @@ def curves(
         yscale: ``linear`` or ``log``.
         marker: a marker on each point, as Matplotlib names it.
         ax: the axes to draw on; new ones if None.
-
-    Returns:
-        The axes.
 
     Raises:
         ValueError: a series is not as long as ``x``.
@@ -139,9 +142,6 @@ def heatmap(
         diverging: centre the colours at 0 (for values of both signs).
         annotate: a format such as ``".2f"`` writes each value into its cell.
         ax: the axes to draw on; new ones if None.
-
-    Returns:
-        The axes.
     """
     ax = ax or plt.subplots()[1]
     values = _array(matrix)
@@ -180,9 +180,6 @@ def image_grid(
         columns: images in a row; chosen for a page's width if None.
         diverging: centre the colours at 0, for filters and differences.
         size: side of one image, in inches.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: the array is not one of images, or the number of titles differs.
@@ -289,8 +286,9 @@ def animate(
     """Make an animation with a slider that works on a static page, and asks no other host.
 
     The frames are drawn now and stored as PNG; a few lines of script in the output turn them.
-    Nothing moves until the reader asks for it, and without scripts the first frame is shown.
-    Some twenty frames of lines weigh about a quarter of a megabyte once the notebook is normalised.
+    Nothing moves until the reader asks for it, and without scripts the first frame is shown. What
+    comes back is HTML that shows itself as the last line of a cell. Some twenty frames of lines
+    weigh about a quarter of a megabyte once the notebook is normalised.
 
     Args:
         figure: the figure that ``draw`` draws on; it is closed afterwards.
@@ -302,9 +300,6 @@ def animate(
         first: the number of the frame that is shown before anyone plays.
         fps: frames in a second.
         dpi: pixels in an inch of the figure.
-
-    Returns:
-        An ``IPython.display.HTML`` with the player.
 
     Raises:
         ValueError: there are no frames, or ``first`` is none of them.

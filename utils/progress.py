@@ -18,15 +18,11 @@ def _in_notebook() -> bool:
 def progress(items: Iterable[Item], what: str = "", total: int | None = None) -> Iterator[Item]:
     """Yield items, with a bar that shows how far it is and goes away at the end.
 
+    A word says what it is, and ``total`` how many items there are if ``len(items)`` cannot tell.
     ``$BOOK_PROGRESS=0`` switches the bar off, where nobody looks.
 
-    Args:
-        items: what to go through.
-        what: a word before the bar.
-        total: how many items there are, if ``len(items)`` cannot tell.
-
-    Yields:
-        The items.
+    >>> list(progress(range(3), "counting"))
+    [0, 1, 2]
     """
     if os.environ.get("BOOK_PROGRESS") == "0":
         yield from items

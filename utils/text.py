@@ -10,35 +10,31 @@ from torch import Tensor
 
 
 class CharTokenizer:
-    """Every character is a token."""
+    """Every character is a token.
+
+    >>> CharTokenizer()("tea")
+    ['t', 'e', 'a']
+    """
 
     def __call__(self, text: str) -> list[str]:
-        """Cut a text into tokens.
-
-        Args:
-            text: any text.
-
-        Returns:
-            Its characters.
-        """
+        """Cut a text into its characters."""
         return list(text)
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Put tokens together again.
-
-        Args:
-            tokens: characters.
-
-        Returns:
-            The text they were cut from.
-        """
+        """Put characters together again."""
         return "".join(tokens)
 
 
 class WordTokenizer:
-    """Words are tokens, and so is each punctuation mark.
+    """Words are tokens, in lower case unless told otherwise, and so is each punctuation mark.
 
-    An apostrophe inside a word belongs to it (``don't``); a hyphen is a token (``twenty - one``).
+    An apostrophe inside a word belongs to it; a hyphen is a token.
+
+    >>> tokenizer = WordTokenizer()
+    >>> tokenizer("Don't count to twenty-one!")
+    ["don't", 'count', 'to', 'twenty', '-', 'one', '!']
+    >>> tokenizer.join(["don't", "count", "to", "twenty", "-", "one", "!"])
+    "don't count to twenty-one!"
     """
 
     _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_")
@@ -50,31 +46,25 @@ class WordTokenizer:
         self.lower = lower
 
     def __call__(self, text: str) -> list[str]:
-        """Cut a text into tokens.
-
-        Args:
-            text: any text; white space only separates.
-
-        Returns:
-            Words and punctuation marks in order, in lower case unless told otherwise.
-        """
+        """Cut a text into words and punctuation marks; white space only separates."""
         return self._TOKEN.findall(text.lower() if self.lower else text)
 
     def join(self, tokens: Iterable[str]) -> str:
-        """Put tokens together again, as one would typeset them.
-
-        Args:
-            tokens: words and punctuation marks.
-
-        Returns:
-            A text that gives these tokens when it is cut.
-        """
+        """Put tokens together again, as one would typeset them; cutting gives them back."""
         text = self._NO_SPACE_BEFORE.sub(r"\1", " ".join(tokens))
         return self._NO_SPACE_AROUND.sub(r"\1", self._NO_SPACE_AFTER.sub(r"\1", text))
 
 
 class Vocab:
     """Tokens and their numbers: the specials first, then by frequency, then by alphabet.
+
+    >>> vocab = Vocab("a rose is a rose".split(), min_freq=2)
+    >>> vocab.tokens
+    ('<pad>', '<unk>', '<bos>', '<eos>', 'a', 'rose')
+    >>> vocab.encode(["a", "rare", "rose"], eos=True)
+    tensor([4, 1, 5, 3])
+    >>> vocab.decode([4, 1, 5, 3])
+    ['a', '<unk>', 'rose']
 
     Args:
         tokens: of the training text.
@@ -136,34 +126,25 @@ class Vocab:
     def encode(
         self, tokens: Iterable[str], *, bos: bool = False, eos: bool = False
     ) -> Int64[Tensor, " n"]:
-        """Tokens as numbers.
-
-        Args:
-            tokens: a sequence of tokens.
-            bos: put ``<bos>`` before them.
-            eos: put ``<eos>`` after them.
-
-        Returns:
-            Their numbers, on the CPU.
+        """Tokens as numbers, on the CPU, with ``<bos>`` before and ``<eos>`` after them if asked.
 
         Raises:
             ValueError: a token is not in the vocabulary, which has no ``<unk>`` either.
         """
-        start, end = [self.bos] if bos else [], [self.eos] if eos else []
-        return torch.tensor([*start, *(self[t] for t in tokens), *end], dtype=torch.int64)
+        numbers = [self[token] for token in tokens]
+        if bos:
+            numbers.insert(0, self.bos)
+        if eos:
+            numbers.append(self.eos)
+        return torch.tensor(numbers, dtype=torch.int64)
 
     def decode(
         self, numbers: Iterable[int] | Int64[Tensor, " n"], *, keep_specials: bool = False
     ) -> list[str]:
         """Numbers as tokens.
 
-        Args:
-            numbers: of tokens.
-            keep_specials: otherwise the specials, other than ``<unk>``, are left out, and so is
-                everything after the first ``<eos>``.
-
-        Returns:
-            The tokens.
+        Unless ``keep_specials``, the specials other than ``<unk>`` are left out, and so is
+        everything after the first ``<eos>``.
         """
         indices = numbers.tolist() if isinstance(numbers, Tensor) else list(numbers)
         tokens = [self.tokens[i] for i in indices]
@@ -181,16 +162,16 @@ class Vocab:
 
 
 def bleu(candidates: Sequence[str], references: Sequence[str], tokenize: str = "13a") -> float:
-    """BLEU of a whole corpus (Papineni et al., 2002), as sacrebleu computes it (Post, 2018).
+    """BLEU of a whole corpus, 0 to 100 (Papineni et al., 2002), by sacrebleu (Post, 2018).
+
+    >>> round(bleu(["there is a cat on the mat"], ["the cat is on the mat"]), 1)
+    27.8
 
     Args:
         candidates: translations, as text.
         references: the right translation of each.
         tokenize: how sacrebleu cuts the texts: "13a" for European languages, "zh" for Chinese,
             "char", or "none" for texts that are tokens with spaces between.
-
-    Returns:
-        From 0 to 100.
 
     Raises:
         ValueError: there are not as many candidates as references, or there are none.

@@ -32,12 +32,10 @@ class Batches(Protocol):
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
     """The share of rows whose largest logit is the target's.
 
-    Args:
-        logits: shape (batch, classes, ...).
-        y: class indices, shape (batch, ...).
+    The shapes are (batch, classes, ...) and (batch, ...).
 
-    Returns:
-        A number between 0 and 1.
+    >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]]), torch.tensor([0, 1, 1]))
+    tensor(0.6667)
     """
     return (logits.argmax(1) == y).float().mean()
 
@@ -59,9 +57,6 @@ class History:
             against: ``epoch`` or ``seconds`` of training.
             ax: the axes to draw on; new ones if None.
             label: the model's name, for the legend.
-
-        Returns:
-            The axes.
 
         Raises:
             ValueError: ``against`` is neither ``epoch`` nor ``seconds``.
@@ -116,14 +111,12 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss and metric over all rows, in evaluation mode; the model's mode is put back.
 
-    Args:
-        model: called on the inputs of each batch.
-        batches: pairs of inputs and targets.
-        loss: (output, target) → mean loss of the batch.
-        metric: (output, target) → mean metric of the batch.
+    ``loss`` and ``metric`` give the mean of a batch; the results are means over rows, not batches.
 
-    Returns:
-        The loss and the metric, each a mean over rows (not over batches).
+    >>> batches = [(torch.eye(2), torch.tensor([0, 1])), (torch.eye(2)[:1], torch.tensor([1]))]
+    >>> loss, share = evaluate(nn.Identity(), batches)
+    >>> round(loss, 3), round(share, 3)
+    (0.647, 0.667)
 
     Raises:
         ValueError: there is not a single batch.
@@ -158,6 +151,13 @@ def fit(
 ) -> History:
     """Train a model: for each batch, forward, loss, backward, step.
 
+    >>> model = nn.Linear(2, 1)
+    >>> data = [(torch.eye(2), torch.tensor([[1.0], [3.0]]))]
+    >>> history = fit(model, data, torch.optim.Adam(model.parameters(), 0.1), epochs=200,
+    ...               loss=F.mse_loss)
+    >>> len(history.train_loss), history.train_loss[-1] < 1e-3
+    (200, True)
+
     Args:
         model: called on the inputs of each batch; it is on the device already.
         batches: a fresh pass over (inputs, targets) each time it is iterated.
@@ -170,9 +170,6 @@ def fit(
         clip_norm: the largest norm of all gradients together (Pascanu et al., 2013).
         amp: mixed precision; None uses it where it helps, that is on CUDA.
         after_step: called with the number of each finished step, for measurements.
-
-    Returns:
-        The `History`.
 
     Raises:
         ValueError: there is nothing to train on.

@@ -165,7 +165,7 @@ def no_long_cells(notebook: NotebookNode, slug: str) -> list[str]:
 
 
 def imports_in_one_cell(notebook: NotebookNode, slug: str) -> list[str]:
-    """Imports stand in the first code cell after the Colab cell; none is a wildcard."""
+    """Imports stand in the first code cell; none is a wildcard; `utils.nn` has one alias."""
     found = []
     first = True
     for number, cell in code_cells(notebook):
@@ -176,6 +176,9 @@ def imports_in_one_cell(notebook: NotebookNode, slug: str) -> list[str]:
                 found.append(f"cell {number}: wildcard import")
             if isinstance(node, ast.Import | ast.ImportFrom) and not first:
                 found.append(f"cell {number}: import outside the first code cell")
+            if isinstance(node, ast.ImportFrom) and node.module == "utils":
+                if any(x.name == "nn" and x.asname != "book_nn" for x in node.names):
+                    found.append(f"cell {number}: `utils.nn` is `book_nn` on all pages")
         first = False
     return found
 

@@ -223,8 +223,8 @@ def test_a_device_that_is_absent_is_refused() -> None:
         d for d in ("cuda", "mps") if not getattr(torch, d, torch.backends.mps).is_available()
     ]
     assert absent, "this machine has CUDA and MPS"
-    with pytest.raises(SystemExit, match=f"--device {absent[0]}: PyTorch .* sees no such device"):
-        execute.main(["--device", absent[0]])
+    with pytest.raises(SystemExit, match=f"has no {absent[0]} device"):
+        execute.require_device(absent[0])
 
 
 @pytest.mark.parametrize(

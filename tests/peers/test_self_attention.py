@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from utils import assert_close, generator
-from utils import nn as unn
+from utils import nn as book_nn
 from utils.compat import d2l
 
 TOLERANCE = 1e-10  # in double precision
@@ -31,7 +31,7 @@ def gradients(out: Tensor, *inputs: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("mask", ["none", "causal", "one key"])
 def test_multi_head_attention_is_torchs(page: dict, heads: int, mask: str) -> None:
     ours, theirs = layers(page, heads)
-    fast = unn.MultiHeadAttention(16, heads).double()
+    fast = book_nn.MultiHeadAttention(16, heads).double()
     fast.load_state_dict(theirs.state_dict())
     may = {"none": torch.ones(6, 6), "causal": torch.ones(6, 6).tril(), "one key": torch.eye(6)}
     allowed = may[mask].bool()
@@ -86,11 +86,11 @@ def test_permutations_pass_through(page: dict) -> None:
 @pytest.mark.parametrize("dim", [6, 7])
 def test_codes_are_the_fast_ones(page: dict, dim: int) -> None:
     ours = page["sinusoidal_positions"](50, dim)
-    assert_close(ours, unn.sinusoidal_positions(50, dim), SINGLE)
+    assert_close(ours, book_nn.sinusoidal_positions(50, dim), SINGLE)
     if dim % 2 == 0:
         assert_close(ours, d2l.PositionalEncoding(dim, 0.0).P[0, :50], SINGLE)
         X = torch.randn(2, 3, 50, dim)
-        assert_close(page["rotate"](X), unn.rotate(X), SINGLE)
+        assert_close(page["rotate"](X), book_nn.rotate(X), SINGLE)
 
 
 def test_the_shift_is_a_rotation(page: dict) -> None:

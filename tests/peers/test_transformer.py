@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from utils import assert_close, generator
-from utils import nn as unn
+from utils import nn as book_nn
 
 TOLERANCE = 1e-10  # in double precision
 
@@ -46,7 +46,7 @@ def test_encoder_block(page: dict, norm_first: bool, activation, causal: bool) -
     options = dict(norm_first=norm_first, dropout=0.0, activation=activation)
     mask = torch.ones(6, 6, dtype=torch.bool).triu(1) if causal else None
     theirs = nn.TransformerEncoderLayer(16, 4, 32, **options, batch_first=True)
-    fast = unn.TransformerEncoderBlock(16, 4, 32, **options)
+    fast = book_nn.TransformerEncoderBlock(16, 4, 32, **options)
     for other, call in (
         (theirs, lambda m, X: m(X, src_mask=mask)),
         (fast, lambda m, X: m(X, causal=causal)),
@@ -61,7 +61,7 @@ def test_decoder_block(page: dict, norm_first: bool) -> None:
     lengths = torch.tensor([7, 3])
     ignored = torch.arange(7) >= lengths[:, None]
     theirs = nn.TransformerDecoderLayer(16, 4, 32, 0.0, norm_first=norm_first, batch_first=True)
-    fast = unn.TransformerDecoderBlock(16, 4, 32, norm_first=norm_first)
+    fast = book_nn.TransformerDecoderBlock(16, 4, 32, norm_first=norm_first)
     for other, call in (
         (theirs, lambda m, X, M: m(X, M, tgt_mask=later, memory_key_padding_mask=ignored)),
         (fast, lambda m, X, M: m(X, M, memory_valid=lengths)),
@@ -73,7 +73,8 @@ def test_decoder_block(page: dict, norm_first: bool) -> None:
 
 
 def test_gpt_is_the_fast_one(page: dict) -> None:
-    ours, fast = page["GPT"](11, 8, 16, 4, 2), unn.GPT(11, 8, 16, 4, 2)
+    ours = page["GPT"](11, 8, 16, 4, 2)
+    fast = book_nn.GPT(11, 8, embed_dim=16, num_heads=4, num_layers=2)
     pairs = list(zip(ours.parameters(), fast.parameters(), strict=True))
     with torch.no_grad():
         for a, b in pairs:
@@ -87,7 +88,7 @@ def test_gpt_is_the_fast_one(page: dict) -> None:
 
 
 def test_one_place_at_a_time(page: dict) -> None:
-    layer, X, past, parts = unn.MultiHeadAttention(16, 4).double(), rows(2, 5, 16), None, []
+    layer, X, past, parts = book_nn.MultiHeadAttention(16, 4).double(), rows(2, 5, 16), None, []
     for i in range(5):
         part, past = page["attend_next"](layer, X[:, i : i + 1], past)
         parts.append(part)
@@ -111,7 +112,7 @@ def test_windows_are_shifted_by_one(page: dict) -> None:
 
 
 def test_head_weights_are_causal_and_sum_to_one(page: dict) -> None:
-    model = unn.GPT(11, 8, 16, 4, 2, rotary=True)
+    model = book_nn.GPT(11, 8, embed_dim=16, num_heads=4, num_layers=2, rotary=True)
     for weights in page["head_weights"](model, torch.randint(11, (6,))):
         assert_close(weights.sum(-1), torch.ones(4, 6))
         assert bool((weights.triu(1) == 0).all())

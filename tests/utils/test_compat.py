@@ -1,12 +1,15 @@
 """The peer, importable also where torchvision's compiled operators are missing."""
 
 import importlib
+import subprocess
+import sys
 from types import ModuleType
 
 import matplotlib
 import pytest
 import torch
 
+from tools.book import ROOT
 from utils import compat
 
 
@@ -16,6 +19,13 @@ def test_d2l_imports_and_computes():
     assert d2l.__name__ == "d2l.torch"
     scores = d2l.masked_softmax(torch.zeros(1, 1, 4), torch.tensor([2]))
     assert scores.tolist() == [[[0.5, 0.5, 0.0, 0.0]]]
+
+
+def test_it_is_imported_when_it_is_asked_for():
+    code = "import sys, utils.compat; assert 'd2l' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    with pytest.raises(AttributeError, match="no attribute 'tensorflow'"):
+        _ = compat.tensorflow
 
 
 def test_d2l_leaves_matplotlib_alone():

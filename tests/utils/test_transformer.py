@@ -202,8 +202,9 @@ def test_gpt(rotary: bool) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_gpt_writes_the_same_with_a_cache(temperature: float) -> None:
     model = GPT(11, context=8, embed_dim=16, num_heads=4, num_layers=2, dropout=0.1).double()
+    start = torch.tensor([[3, 1]])
     texts = [
-        model.generate(torch.tensor([[3, 1]]), 30, temperature, generator(5), cached=cached)
+        model.generate(start, 30, temperature=temperature, generator=generator(5), cached=cached)
         for cached in (True, False)
     ]
     assert torch.equal(*texts)

@@ -49,25 +49,14 @@ class Remote:
     elsewhere: tuple[str, ...] = ()
 
     def matches(self, file: Path) -> bool:
-        """Whether a file on disk is this one.
-
-        Args:
-            file: the file, which must exist.
-
-        Returns:
-            True if its hash, or that of its unpacked content, is the published one.
-        """
+        """Whether a file on disk has the published hash, or its unpacked content has."""
         algorithm, _, expected = self.hash.partition(":")
         if file_hash(file, algorithm) == expected:
             return True
         return self.content_sha256 is not None and _content_sha256(file) == self.content_sha256
 
     def places(self) -> Iterator[Path]:
-        """Where the file may lie already, the reader's own folder first.
-
-        Yields:
-            Paths that need not exist.
-        """
+        """Paths where the file may lie already, the reader's own folder first."""
         if (folder := local_data()) is not None:
             yield folder / self.path
         yield cache_dir() / self.path
@@ -75,13 +64,7 @@ class Remote:
 
 
 def fetch(remote: Remote) -> Path:
-    """Find a file on this machine, or download it into the cache.
-
-    Args:
-        remote: the file.
-
-    Returns:
-        The path of a file whose hash has been checked.
+    """Find a file on this machine, or download it into the cache; its hash has been checked.
 
     Raises:
         DataError: no address delivers it, or a folder cannot be read or written.
@@ -168,14 +151,9 @@ def _transfer(url: str, part: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a tar or zip archive, wholly or not at all.
+    """Unpack a tar or zip archive, wholly or not at all, into a folder, which is returned.
 
-    Args:
-        archive: a file that has been verified.
-        folder: where to; taken as unpacked if it exists.
-
-    Returns:
-        ``folder``.
+    A folder that exists is taken as unpacked.
 
     Raises:
         DataError: the archive is broken, or has a member that would land outside the folder.
@@ -213,15 +191,7 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def file_hash(file: Path, algorithm: str = "sha256") -> str:
-    """The hash of a file.
-
-    Args:
-        file: the file.
-        algorithm: a name that ``hashlib`` knows.
-
-    Returns:
-        The hash in hexadecimal.
-    """
+    """The hash of a file in hexadecimal, by an algorithm that ``hashlib`` knows."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 

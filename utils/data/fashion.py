@@ -70,13 +70,12 @@ def fashion_mnist(
 ) -> tuple[Images, Images]:
     """Fashion-MNIST, for training and for testing (https://arxiv.org/abs/1708.07747).
 
-    Args:
-        full: all 60,000 + 10,000 images instead of the stratified 10,000 + 2,000 that ship with the
-            book; by default, whether ``$BOOK_FULL`` is set and not 0.
-        device: where the images are kept; by default the best there is.
+    With ``full``, by default whether ``$BOOK_FULL`` is set and not 0, these are all 60,000 + 10,000
+    images instead of the stratified 10,000 + 2,000 that ship with the book.
 
-    Returns:
-        ``train, test``.
+    >>> train, test = fashion_mnist(full=False, device="cpu")
+    >>> train
+    Images(10,000 of 1 x 28 x 28, 10 classes, Fashion-MNIST (subset, 10,000 images), on cpu)
 
     Raises:
         DataError: the full set is neither on this machine nor to be downloaded.
@@ -96,13 +95,9 @@ def fashion_mnist(
 
 
 def read_idx(file: Path) -> Tensor:
-    """Read the format of MNIST: the shape, big-endian, then the bytes (yann.lecun.com/exdb/mnist).
+    """Read a gzipped file of unsigned bytes in the format of MNIST (yann.lecun.com/exdb/mnist).
 
-    Args:
-        file: gzipped, of unsigned bytes.
-
-    Returns:
-        A uint8 tensor of the file's own shape.
+    It holds the shape, big-endian, and then the bytes, which become a tensor of this shape.
 
     Raises:
         ValueError: the file is of another format or cut short.

@@ -18,6 +18,13 @@ class Images:
 
     Pixels stay bytes, a quarter of the memory of floats; each batch is scaled to [0, 1] by itself.
 
+    >>> pixels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8)
+    >>> images = Images(pixels, torch.tensor([0, 1, 1]), ("cat", "dog"), "made up")
+    >>> images[images.y == images.label("dog")]
+    Images(2 of 1 x 2 x 2, 2 classes, made up, on cpu)
+    >>> [X.shape for X, y in images.batches(2, resize=8)]
+    [torch.Size([2, 1, 8, 8]), torch.Size([1, 1, 8, 8])]
+
     Attributes:
         X: the images.
         y: the class of each image, an index into ``classes``.
@@ -49,24 +56,11 @@ class Images:
         return replace(self, X=self.X[index], y=self.y[index])
 
     def to(self, device: torch.device | str) -> "Images":
-        """The same images on another device.
-
-        Args:
-            device: where to.
-
-        Returns:
-            New images, or views of the same tensors if they were there already.
-        """
+        """The same images on another device, or views of them if they are there already."""
         return replace(self, X=self.X.to(device), y=self.y.to(device))
 
     def label(self, name: str) -> int:
-        """The number of a class.
-
-        Args:
-            name: its name, in any case.
-
-        Returns:
-            Its index in ``classes``.
+        """The number of a class; its name may be in any case.
 
         Raises:
             ValueError: there is no such class; the message lists those that exist.
@@ -79,8 +73,7 @@ class Images:
     def tensors(self) -> tuple[Float32[Tensor, "n channels height width"], Int64[Tensor, " n"]]:
         """All images, scaled to [0, 1], and their labels.
 
-        Returns:
-            ``X, y``. X takes four times the memory of the bytes that are kept.
+        The images take four times the memory of the bytes that are kept.
         """
         return scaled(self.X), self.y
 
@@ -93,7 +86,7 @@ class Images:
         resize: int | None = None,
         drop_last: bool = False,
     ) -> "Batches":
-        """Batches to iterate over, once an epoch.
+        """Batches of images, scaled to [0, 1], and labels, to iterate over once an epoch.
 
         Args:
             batch_size: images a batch; the last may have fewer.
@@ -101,9 +94,6 @@ class Images:
             seed: of the orders; the same on every device.
             resize: height and width to scale each batch to, bilinearly.
             drop_last: leave out a last batch that is not full.
-
-        Returns:
-            An iterable of ``X, y`` with a length, X being float32 in [0, 1].
 
         Raises:
             ValueError: ``batch_size`` or ``resize`` is not positive.
@@ -154,12 +144,5 @@ class Batches:
 def scaled(
     X: UInt8[Tensor, "n channels height width"],
 ) -> Float32[Tensor, "n channels height width"]:
-    """Bytes from 0 to 255 as numbers from 0 to 1.
-
-    Args:
-        X: images.
-
-    Returns:
-        The same images as float32.
-    """
+    """Bytes from 0 to 255 as numbers from 0 to 1."""
     return X.float().div_(255)

@@ -35,7 +35,6 @@ _REMOTE = {
         hash="sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
 }
-AUSTEN_TITLES = tuple(_AUSTEN)
 TITLES = (*_AUSTEN, *_REMOTE)
 
 
@@ -46,11 +45,12 @@ def austen(title: str) -> str: ...
 def austen(title: str | None = None) -> dict[str, str] | str:
     """Jane Austen's six novels, which are in the public domain and ship with the book.
 
-    Args:
-        title: one of them, as "Emma" or "pride-and-prejudice"; None for all.
+    Without a title, such as "Emma" or "pride-and-prejudice", a dictionary from titles to texts.
 
-    Returns:
-        The text of the novel, or a dictionary from titles to texts.
+    >>> austen("Emma")[:4]
+    'EMMA'
+    >>> list(austen())[:3]
+    ['emma', 'mansfield-park', 'northanger-abbey']
 
     Raises:
         ValueError: she wrote no such novel; the message lists those she did.
@@ -63,13 +63,7 @@ def austen(title: str | None = None) -> dict[str, str] | str:
 
 
 def book(title: str) -> str:
-    """The text of any book there is: Austen's novels, The Time Machine, tiny Shakespeare.
-
-    Args:
-        title: as "Emma" or "time-machine".
-
-    Returns:
-        Its text.
+    """The text of any book there is: Austen's novels, "time-machine", "tiny-shakespeare".
 
     Raises:
         ValueError: there is no such book; the message lists those that exist.
@@ -84,13 +78,10 @@ def book(title: str) -> str:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Cut a text at its blank lines.
+    r"""Cut a text whose lines are broken into its paragraphs, each on one line.
 
-    Args:
-        text: whose lines are broken at a fixed width, as in these books.
-
-    Returns:
-        The paragraphs in order, each on one line.
+    >>> paragraphs("One line,\nand another.\n\nThe end.")
+    ['One line, and another.', 'The end.']
     """
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
 
@@ -116,26 +107,32 @@ def austen_split(full: bool = False) -> TextSplit:
     the fortieth before that for validation, and the hundred thousand characters before those for
     training; a part joins its runs from all six. A paragraph is a line. Title pages, headings of
     chapters, footnotes and notes on the text are left out; everything else (capitals, punctuation,
-    digits) stays as it is.
+    digits) stays as it is. With ``full``, everything that is not held out is for training.
 
-    Args:
-        full: train on everything that is not held out, 3.8 million characters. Validation and test
-            are the same.
-
-    Returns:
-        The three texts, of about 600,000, 98,000 and 98,000 characters.
+    >>> [round(len(part), -3) for part in austen_split()]
+    [603000, 98000, 98000]
+    >>> [round(len(part), -3) for part in austen_split(full=True)]
+    [3806000, 98000, 98000]
     """
-    parts: list[list[str]] = [[], [], []]
+    train: list[str] = []
+    validation: list[str] = []
+    test: list[str] = []
     for title in _AUSTEN:
         body = _body(_read_austen(title))
-        left = total = sum(map(len, body))
+        total = sum(map(len, body))
+        left = total
         kept = total if full else _TRAINED_ON + 2 * _HELD_OUT * total
         for line in body:
             if left <= kept:
                 later = left / total  # the share of the novel from this paragraph on
-                parts[0 if later > 2 * _HELD_OUT else 1 if later > _HELD_OUT else 2].append(line)
+                if later > 2 * _HELD_OUT:
+                    train.append(line)
+                elif later > _HELD_OUT:
+                    validation.append(line)
+                else:
+                    test.append(line)
             left -= len(line)
-    return TextSplit(*("\n".join(part) + "\n" for part in parts))
+    return TextSplit(*("\n".join(part) + "\n" for part in (train, validation, test)))
 
 
 def _body(text: str) -> list[str]:

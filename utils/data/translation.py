@@ -23,14 +23,11 @@ def chinese_numeral(number: int) -> str:
     A run of zeros inside a number is said once; zeros at the end of a number are not said; ten to
     nineteen begin with 十, not 一十.
 
-    Args:
-        number: from 0 to 10¹⁶ − 1.
-
-    Returns:
-        Its name, such as 二万零三百零四 for 20304.
+    >>> chinese_numeral(20_304), chinese_numeral(15)
+    ('二万零三百零四', '十五')
 
     Raises:
-        ValueError: the number is out of range.
+        ValueError: the number is not from 0 to 10¹⁶ − 1.
     """
     if not 0 <= number < 10**16:
         raise ValueError(f"{number} is not from 0 to 10**16 - 1.")
@@ -76,15 +73,14 @@ def number_names(
 ) -> tuple[Pairs, Pairs]:
     """The names of numbers in two languages: a translation task with one right answer.
 
-    Args:
-        source: "en", "fr", "zh" or "digits".
-        target: likewise.
-        upto: the numbers are 0 to ``upto`` − 1.
-        test_fraction: the share of numbers held out.
-        seed: of the split.
+    Languages are "en", "fr", "zh" and "digits". The numbers below ``upto`` are split by chance into
+    pairs for training and for testing; no number is in both.
 
-    Returns:
-        ``train, test``, lists of pairs of names; no number is in both.
+    >>> train, test = number_names("digits", "fr", upto=100, test_fraction=0.2)
+    >>> len(train), len(test)
+    (80, 20)
+    >>> dict(train + test)["80"]
+    'quatre-vingts'
 
     Raises:
         ValueError: a language is unknown; the message lists those that exist.
@@ -119,12 +115,8 @@ _SHA256 = {
 def multi30k(source: str = "en", target: str = "fr") -> tuple[Pairs, Pairs, Pairs]:
     """Captions of photographs in two languages (Elliott et al., 2016); does not ship.
 
-    Args:
-        source: "en", "fr" or "de".
-        target: likewise.
-
-    Returns:
-        ``train, validation, test``: lists of 29,000, 1,014 and 1,000 pairs.
+    Languages are "en", "fr" and "de". There are 29,000 pairs for training, 1,014 for validation and
+    1,000 for testing.
 
     Raises:
         ValueError: a language is unknown; the message lists those that exist.

@@ -11,15 +11,15 @@ Valid = Int[Tensor, " batch"] | Int[Tensor, "batch queries"] | Bool[Tensor, "bat
 
 
 def attention_mask(valid: Valid, num_keys: int) -> Bool[Tensor, "batch #queries keys"]:
-    """Turn valid lengths into a mask; a mask passes through.
+    """Turn valid lengths into a mask, True where a query may attend; a mask passes through.
 
-    Args:
-        valid: how many keys, counted from the first, belong to each row of the batch or to each
-            query; or a mask, True where a query may attend.
-        num_keys: how many keys there are.
+    Lengths say how many of the ``num_keys`` keys, counted from the first, belong to each row of the
+    batch or to each query.
 
-    Returns:
-        True where a query may attend to a key.
+    >>> attention_mask(torch.tensor([2, 3]), num_keys=4)
+    tensor([[[ True,  True, False, False]],
+    <BLANKLINE>
+            [[ True,  True,  True, False]]])
     """
     if valid.dtype == torch.bool:
         return valid
@@ -29,20 +29,22 @@ def attention_mask(valid: Valid, num_keys: int) -> Bool[Tensor, "batch #queries 
 
 def _beside(mask: Bool[Tensor, "batch #queries keys"], ndim: int) -> Bool[Tensor, "..."]:
     """Give a mask the axes of length 1 that let it broadcast over heads."""
-    return mask[(slice(None), *[None] * (ndim - mask.ndim))]
+    while mask.ndim < ndim:
+        mask = mask.unsqueeze(1)
+    return mask
 
 
 def masked_softmax(
     scores: Float[Tensor, "batch *heads queries keys"], valid: Valid | None = None
 ) -> Float[Tensor, "batch *heads queries keys"]:
-    """Softmax over the keys that a query may attend to; the others get weight 0.
+    """Softmax over the keys that a query may attend to, see `attention_mask`; the others get 0.
 
-    Args:
-        scores: how well each key matches each query; left as they are.
-        valid: what may be attended to, see `attention_mask`; None for everything.
+    Where there is nothing to attend to, all weights are 0.
 
-    Returns:
-        Weights that sum to 1 over the keys, or are all 0 where there is nothing to attend to.
+    >>> masked_softmax(torch.zeros(2, 1, 4), torch.tensor([2, 0]))
+    tensor([[[0.5000, 0.5000, 0.0000, 0.0000]],
+    <BLANKLINE>
+            [[0.0000, 0.0000, 0.0000, 0.0000]]])
     """
     if valid is None:
         return scores.softmax(dim=-1)
@@ -56,11 +58,13 @@ def masked_softmax(
 class AdditiveAttention(nn.Module):
     """Attention with the score wᵀ tanh(W_q q + W_k k) (Bahdanau et al., 2015).
 
-    Args:
-        query_size: features of a query.
-        key_size: features of a key.
-        num_hiddens: features of the hidden layer in which the two are added.
-        dropout: the share of attention weights to drop in training.
+    Queries and keys of any two sizes are added in a hidden layer of ``num_hiddens`` features. In
+    training, the share ``dropout`` of the attention weights is dropped.
+
+    >>> attention = AdditiveAttention(query_size=20, key_size=2, num_hiddens=8)
+    >>> queries, keys, values = torch.randn(3, 1, 20), torch.randn(3, 10, 2), torch.randn(3, 10, 4)
+    >>> attention(queries, keys, values, torch.tensor([2, 6, 10])).shape
+    torch.Size([3, 1, 4])
     """
 
     def __init__(
@@ -78,16 +82,7 @@ class AdditiveAttention(nn.Module):
         keys: Float[Tensor, "batch keys key_size"],
         valid: Valid | None = None,
     ) -> Float[Tensor, "batch queries keys"]:
-        """The attention weights, before dropout.
-
-        Args:
-            queries: what is looked for.
-            keys: what it is compared with.
-            valid: what may be attended to, see `attention_mask`; None for everything.
-
-        Returns:
-            Weights that sum to 1 over the keys.
-        """
+        """The attention weights, before dropout; for ``valid`` see `attention_mask`."""
         hidden = self.W_q(queries).unsqueeze(2) + self.W_k(keys).unsqueeze(1)
         # (batch, queries, keys, num_hiddens) is the whole cost of this score: in place, one copy.
         return masked_softmax(self.w_v(hidden.tanh_()).squeeze(-1), valid)
@@ -99,25 +94,20 @@ class AdditiveAttention(nn.Module):
         values: Float[Tensor, "batch keys value_size"],
         valid: Valid | None = None,
     ) -> Float[Tensor, "batch queries value_size"]:
-        """Average the values with the attention weights.
-
-        Args:
-            queries: what is looked for.
-            keys: what it is compared with.
-            values: what stands beside each key.
-            valid: what may be attended to, see `attention_mask`; None for everything.
-
-        Returns:
-            One average of values for each query.
-        """
+        """Average the values with the attention weights; for ``valid`` see `attention_mask`."""
         return self.dropout(self.weights(queries, keys, valid)) @ values
 
 
 class DotProductAttention(nn.Module):
     """Attention with the score qᵀk / √d, by PyTorch's fused kernel (Vaswani et al., 2017).
 
-    Args:
-        dropout: the share of attention weights to drop in training.
+    In training, the share ``dropout`` of the attention weights is dropped.
+
+    >>> keys = torch.eye(2).unsqueeze(0)
+    >>> attention = DotProductAttention()
+    >>> attention(100 * keys, keys, torch.tensor([[[1.0], [2.0]]]))  # each query finds its key
+    tensor([[[1.],
+             [2.]]])
     """
 
     def __init__(self, dropout: float = 0.0) -> None:
@@ -131,16 +121,9 @@ class DotProductAttention(nn.Module):
         values: Float[Tensor, "batch *heads keys value_size"],
         valid: Valid | None = None,
     ) -> Float[Tensor, "batch *heads queries value_size"]:
-        """Average the values with the attention weights.
+        """Average the values with the attention weights, with or without an axis of heads.
 
-        Args:
-            queries: what is looked for, with or without an axis of heads.
-            keys: what it is compared with.
-            values: what stands beside each key.
-            valid: what may be attended to, see `attention_mask`; None for everything.
-
-        Returns:
-            One average of values for each query; zeros where there is nothing to attend to.
+        For ``valid`` see `attention_mask`. Where there is nothing to attend to, zeros come out.
         """
         # The fused kernels take four axes only: without one of heads, PyTorch falls back on a
         # computation that keeps all scores.

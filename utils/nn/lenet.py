@@ -9,7 +9,14 @@ class LeNet(nn.Sequential):
 
     Convolution, pooling, convolution, pooling, and three dense layers; for grey images of 28 by 28
     pixels. The original's trainable sub-sampling, its incomplete connections between maps and its
-    radial output units are left out. Weights start as He et al. (2015) draw them, biases at 0.
+    radial output units are left out. Weights start as He et al. (2015) draw them, biases at 0. The
+    classes of the non-linearity and of the pooling may be others: with sigmoids and averages it is
+    d2l's.
+
+    >>> import torch
+    >>> net = LeNet(activation=nn.Sigmoid, pooling=nn.AvgPool2d)
+    >>> net(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 10])
     """
 
     def __init__(
@@ -18,13 +25,6 @@ class LeNet(nn.Sequential):
         activation: type[nn.Module] = nn.ReLU,
         pooling: type[nn.MaxPool2d] | type[nn.AvgPool2d] = nn.MaxPool2d,
     ) -> None:
-        """Make the network; ``LeNet(activation=nn.Sigmoid, pooling=nn.AvgPool2d)`` is d2l's.
-
-        Args:
-            num_classes: how many logits.
-            activation: the class of the non-linearity; ReLU, as is usual today.
-            pooling: the class of the pooling layer; the maximum, as is usual today.
-        """
         super().__init__(
             nn.Conv2d(1, 6, kernel_size=5, padding=2),
             activation(),
@@ -50,12 +50,5 @@ class LeNet(nn.Sequential):
         return nn.Sequential(*self)[index]
 
     def forward(self, X: Float[Tensor, "batch 1 28 28"]) -> Float[Tensor, "batch num_classes"]:
-        """Compute the logits.
-
-        Args:
-            X: grey images.
-
-        Returns:
-            One number for each class.
-        """
+        """Compute the logits of grey images."""
         return super().forward(X)

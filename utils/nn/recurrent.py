@@ -16,7 +16,25 @@ State = Tensor | tuple[Tensor, Tensor]
 class RecurrentLM(nn.Module):
     """A language model: embedding, recurrent layers, and a logit for each token that may follow.
 
-    Logits at step t come from the tokens up to t and speak about token t + 1.
+    Logits at step t come from the tokens up to t and speak about token t + 1. The state after the
+    last step comes back, too, and may be handed in again to go on from there.
+
+    >>> model = RecurrentLM(vocab_size=100, hidden_size=8, cell="gru")
+    >>> logits, state = model(torch.tensor([[3, 1, 4, 1, 5]]))
+    >>> logits.shape, state.shape
+    (torch.Size([1, 5, 100]), torch.Size([1, 1, 8]))
+
+    Args:
+        vocab_size: how many tokens there are.
+        hidden_size: units of each recurrent layer.
+        cell: "rnn", "gru" or "lstm".
+        embed_dim: numbers that stand for a token; as many as hidden units if None.
+        num_layers: recurrent layers, one upon the other.
+        dropout: on embeddings, between layers, and before the logits (Zaremba et al., 2014).
+        tied: the logits' weights are the embedding's (Press and Wolf, 2017).
+
+    Raises:
+        ValueError: there is no such cell, or tied weights whose sizes differ.
     """
 
     def __init__(
@@ -30,20 +48,6 @@ class RecurrentLM(nn.Module):
         dropout: float = 0.0,
         tied: bool = False,
     ) -> None:
-        """Make the model.
-
-        Args:
-            vocab_size: how many tokens there are.
-            hidden_size: units of each recurrent layer.
-            cell: "rnn", "gru" or "lstm".
-            embed_dim: numbers that stand for a token; as many as hidden units if None.
-            num_layers: recurrent layers, one upon the other.
-            dropout: on embeddings, between layers, and before the logits (Zaremba et al., 2014).
-            tied: the logits' weights are the embedding's (Press and Wolf, 2017).
-
-        Raises:
-            ValueError: there is no such cell, or tied weights whose sizes differ.
-        """
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"There is no cell {cell!r}: {', '.join(CELLS)}.")
@@ -64,15 +68,7 @@ class RecurrentLM(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "batch time"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time vocab_size"], State]:
-        """Compute the logits.
-
-        Args:
-            tokens: numbers of tokens.
-            state: what an earlier call returned, to go on from there; zeros if None.
-
-        Returns:
-            Logits for the token after each, and the state after the last.
-        """
+        """Compute the logits of the token after each, and the state after the last."""
         hidden, state = self.cell(self.dropout(self.embedding(tokens)), state)
         return self.head(self.dropout(hidden)), state
 
@@ -86,10 +82,16 @@ def token_bits(
     context: int = 64,
     batch_size: int = 64,
 ) -> Float[Tensor, " n"]:
-    """What each token of a text costs a model, given those before it.
+    """What each token of a text costs a model, given those before it: -log2 of its probability.
 
     The text is read in overlapping windows. In each of them only tokens are counted that have at
-    least ``context`` tokens before them (in the first window: all), so that each counts once.
+    least ``context`` tokens before them (in the first window: all), so that each counts once. The
+    very first token, which nothing comes before, costs what the uniform distribution gives it.
+
+    >>> def uniform(tokens):  # a model that knows nothing about four tokens
+    ...     return torch.zeros(*tokens.shape, 4)
+    >>> token_bits(uniform, torch.tensor([3, 0, 2]))
+    tensor([2., 2., 2.])
 
     Args:
         model: from tokens of shape (batch, time) to logits of shape (batch, time, vocab_size), or
@@ -98,10 +100,6 @@ def token_bits(
         window: tokens that the model reads at once.
         context: the least number of tokens that a prediction is made from, but at the start.
         batch_size: windows at a time.
-
-    Returns:
-        -log2 of the probability of each token. The first, which nothing comes before, costs what
-        the uniform distribution gives it.
 
     Raises:
         ValueError: the windows would not advance.
@@ -125,23 +123,20 @@ def token_bits(
             new = window if end == window else min(step, window)
             bits[end + 1 - new : end + 1] = row[-new:] / math.log(2)
         bits[0] = math.log2(logits.shape[-1])
-    if training:
-        model.train()  # type: ignore[attr-defined]
+    if isinstance(model, nn.Module):
+        model.train(training)
     return bits
 
 
 def bits_per_character(model: Callable[..., Any], tokens: Tensor, text: str, **how: int) -> float:
     """The bits that a model spends on a text, for each of its characters.
 
-    Models with tokens of any length can be compared by it: all have to encode the same text.
+    Models with tokens of any length can be compared by it: all have to encode the same text. The
+    model and the options are those of `token_bits`.
 
-    Args:
-        model: as `token_bits` takes it.
-        tokens: the text's tokens, all of them.
-        text: the text itself, whose characters are counted.
-        **how: ``window``, ``context`` and ``batch_size`` of `token_bits`.
-
-    Returns:
-        Bits per character.
+    >>> def uniform(tokens):  # a model that knows nothing about four tokens
+    ...     return torch.zeros(*tokens.shape, 4)
+    >>> bits_per_character(uniform, torch.tensor([3, 0, 2]), "one token a word"[:12])
+    0.5
     """
     return token_bits(model, tokens, **how).double().sum().item() / len(text)

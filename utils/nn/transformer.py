@@ -25,16 +25,13 @@ def sinusoidal_positions(
 ) -> Float[Tensor, "length dim"]:
     """The fixed position code: sines and cosines of geometrically growing wavelengths.
 
-    Column 2j is sin(i / base^(2j/dim)), column 2j + 1 the cosine of the same (Vaswani et al.,
-    2017). An odd ``dim`` ends with a sine. Angles are computed in double precision.
+    In row i, column 2j is sin(i / base^(2j/dim)), column 2j + 1 the cosine of the same (Vaswani et
+    al., 2017); the longest wavelength is about 2π · base. An odd ``dim`` ends with a sine. Angles
+    are computed in double precision.
 
-    Args:
-        length: how many positions, counted from 0.
-        dim: features of a position.
-        base: the longest wavelength is about 2π · base.
-
-    Returns:
-        One row a position, in PyTorch's default precision.
+    >>> sinusoidal_positions(2, 4)
+    tensor([[0.0000, 1.0000, 0.0000, 1.0000],
+            [0.8415, 0.5403, 0.0100, 0.9999]])
     """
     wave = base ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
     angles = torch.arange(length, dtype=torch.float64)[:, None] * wave
@@ -50,15 +47,14 @@ def rotate(
     """Rotary positions: turn each pair of features by an angle that grows with the position.
 
     Features 2j and 2j + 1 of position i are turned by i / base^(2j/dim), so that the dot product of
-    a rotated query and a rotated key depends on their distance only (Su et al., 2024).
+    a rotated query and a rotated key depends on their distance only (Su et al., 2024). The first
+    row stands at position ``start``; ``dim`` is even.
 
-    Args:
-        X: queries or keys; ``dim`` is even.
-        start: the position of the first row.
-        base: see `sinusoidal_positions`.
-
-    Returns:
-        The rotated rows.
+    >>> q, k = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 1.0]])
+    >>> near = rotate(q, start=5) @ rotate(k, start=2).T
+    >>> far = rotate(q, start=105) @ rotate(k, start=102).T
+    >>> torch.allclose(near, far, atol=1e-4)
+    True
     """
     length, dim = X.shape[-2:]
     wave = base ** (-torch.arange(0, dim, 2, device=X.device, dtype=torch.float32) / dim)
@@ -70,7 +66,13 @@ def rotate(
 
 @dataclass
 class KeyValueCache:
-    """The keys and values of the positions that one attention layer has already seen."""
+    """The keys and values of the positions that one attention layer has already seen.
+
+    >>> layer, X, cache = MultiHeadAttention(4, 2), torch.randn(1, 3, 4), KeyValueCache()
+    >>> rows = [layer(X[:, i : i + 1], causal=True, cache=cache) for i in range(3)]
+    >>> torch.allclose(torch.cat(rows, dim=1), layer(X, causal=True), atol=1e-6), len(cache)
+    (True, 3)
+    """
 
     keys: Float[Tensor, "batch heads past dim"] | None = None
     values: Float[Tensor, "batch heads past dim"] | None = None
@@ -83,15 +85,7 @@ class KeyValueCache:
         keys: Float[Tensor, "batch heads new dim"],
         values: Float[Tensor, "batch heads new dim"],
     ) -> tuple[Float[Tensor, "batch heads total dim"], Float[Tensor, "batch heads total dim"]]:
-        """Add new positions behind those that are there.
-
-        Args:
-            keys: the new positions' keys.
-            values: the new positions' values.
-
-        Returns:
-            All keys and all values.
-        """
+        """Add new positions behind those that are there; all keys and all values come back."""
         if self.keys is not None and self.values is not None:
             keys = torch.cat([self.keys, keys], dim=2)
             values = torch.cat([self.values, values], dim=2)
@@ -104,9 +98,13 @@ class MultiHeadAttention(nn.Module):
 
     The state of an `nn.MultiheadAttention` with equal sizes loads into it (Vaswani et al., 2017).
 
+    >>> attention = MultiHeadAttention(embed_dim=8, num_heads=2)
+    >>> attention(torch.randn(3, 5, 8), causal=True).shape  # self-attention
+    torch.Size([3, 5, 8])
+
     Args:
         embed_dim: features of queries, keys, values and outputs; each head has its share of them.
-        num_heads: how many heads; divides ``embed_dim``.
+        num_heads: divides ``embed_dim``.
         dropout: the share of attention weights to drop in training.
         bias: whether the four projections have biases.
         rotary: whether queries and keys are rotated by their positions, see `rotate`.
@@ -119,6 +117,7 @@ class MultiHeadAttention(nn.Module):
         self,
         embed_dim: int,
         num_heads: int,
+        *,
         dropout: float = 0.0,
         bias: bool = True,
         rotary: bool = False,
@@ -151,6 +150,7 @@ class MultiHeadAttention(nn.Module):
         keys: Float[Tensor, "batch keys dim"] | None = None,
         values: Float[Tensor, "batch keys dim"] | None = None,
         valid: Valid | None = None,
+        *,
         causal: bool = False,
         cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch queries dim"]:
@@ -166,9 +166,6 @@ class MultiHeadAttention(nn.Module):
             causal: whether a query sees no later key than its own position (as well).
             cache: for self-attention step by step: keys and values of earlier positions, to which
                 those of the queries are added. The queries' positions follow on them.
-
-        Returns:
-            One row for each query.
 
         Raises:
             ValueError: a cache together with keys.
@@ -207,6 +204,10 @@ class TransformerEncoderBlock(nn.Module):
     With ``causal=True`` in the forward pass it is the block of a decoder-only language model. The
     state of an `nn.TransformerEncoderLayer` loads into it.
 
+    >>> block = TransformerEncoderBlock(8, 2, 32, activation=F.gelu, norm_first=True)
+    >>> block(torch.randn(3, 5, 8), causal=True).shape
+    torch.Size([3, 5, 8])
+
     Args:
         embed_dim: features of a position.
         num_heads: heads of the attention.
@@ -224,13 +225,14 @@ class TransformerEncoderBlock(nn.Module):
         embed_dim: int,
         num_heads: int,
         ffn_dim: int,
+        *,
         dropout: float = 0.0,
         activation: Activation = F.relu,
         norm_first: bool = False,
         rotary: bool = False,
     ) -> None:
         super().__init__()
-        self.self_attn = MultiHeadAttention(embed_dim, num_heads, dropout, rotary=rotary)
+        self.self_attn = MultiHeadAttention(embed_dim, num_heads, dropout=dropout, rotary=rotary)
         self.linear1, self.linear2 = nn.Linear(embed_dim, ffn_dim), nn.Linear(ffn_dim, embed_dim)
         self.norm1, self.norm2 = nn.LayerNorm(embed_dim), nn.LayerNorm(embed_dim)
         self.dropout = nn.Dropout(dropout)
@@ -243,19 +245,13 @@ class TransformerEncoderBlock(nn.Module):
         self,
         X: Float[Tensor, "batch length dim"],
         valid: Valid | None = None,
+        *,
         causal: bool = False,
         cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """Let the positions look at each other, then work on each by itself.
 
-        Args:
-            X: one row a position.
-            valid: what may be attended to, see `MultiHeadAttention.forward`.
-            causal: whether a position sees no later one.
-            cache: keys and values of earlier positions, see `MultiHeadAttention.forward`.
-
-        Returns:
-            One row a position.
+        ``valid``, ``causal`` and ``cache`` are as in `MultiHeadAttention.forward`.
         """
 
         def attend(Y: Tensor) -> Tensor:
@@ -271,15 +267,12 @@ class TransformerEncoderBlock(nn.Module):
 class TransformerDecoderBlock(nn.Module):
     """Causal self-attention, attention to an encoder's outputs, and a position-wise network.
 
-    The state of an `nn.TransformerDecoderLayer` loads into it.
+    The state of an `nn.TransformerDecoderLayer` loads into it. Its parameters are those of
+    `TransformerEncoderBlock`; both attentions have ``num_heads`` heads.
 
-    Args:
-        embed_dim: features of a position.
-        num_heads: heads of both attentions.
-        ffn_dim: hidden units of the position-wise network.
-        dropout: as in `TransformerEncoderBlock`.
-        activation: of the hidden units: ``F.relu``, ``F.gelu``, ...
-        norm_first: pre-norm or post-norm, as in `TransformerEncoderBlock`.
+    >>> block = TransformerDecoderBlock(8, 2, 32)
+    >>> block(torch.randn(3, 5, 8), memory=torch.randn(3, 7, 8)).shape
+    torch.Size([3, 5, 8])
     """
 
     def __init__(
@@ -287,13 +280,14 @@ class TransformerDecoderBlock(nn.Module):
         embed_dim: int,
         num_heads: int,
         ffn_dim: int,
+        *,
         dropout: float = 0.0,
         activation: Activation = F.relu,
         norm_first: bool = False,
     ) -> None:
         super().__init__()
-        self.self_attn = MultiHeadAttention(embed_dim, num_heads, dropout)
-        self.multihead_attn = MultiHeadAttention(embed_dim, num_heads, dropout)
+        self.self_attn = MultiHeadAttention(embed_dim, num_heads, dropout=dropout)
+        self.multihead_attn = MultiHeadAttention(embed_dim, num_heads, dropout=dropout)
         self.linear1, self.linear2 = nn.Linear(embed_dim, ffn_dim), nn.Linear(ffn_dim, embed_dim)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(embed_dim) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
@@ -308,6 +302,7 @@ class TransformerDecoderBlock(nn.Module):
         memory: Float[Tensor, "batch source dim"],
         valid: Valid | None = None,
         memory_valid: Valid | None = None,
+        *,
         causal: bool = True,
         cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch length dim"]:
@@ -320,9 +315,6 @@ class TransformerDecoderBlock(nn.Module):
             memory_valid: what may be attended to in the source.
             causal: whether a position sees no later one of the target.
             cache: keys and values of earlier target positions.
-
-        Returns:
-            One row a position of the target.
         """
 
         def attend(Y: Tensor) -> Tensor:
@@ -343,17 +335,13 @@ class TransformerDecoderBlock(nn.Module):
 class TransformerEncoder(nn.Module):
     """A stack of encoder blocks; with pre-norm, a last norm behind them.
 
-    The state of an `nn.TransformerEncoder` (for pre-norm: with a norm) loads into it.
+    The state of an `nn.TransformerEncoder` (for pre-norm: with a norm) loads into it. Its blocks
+    are alike; all parameters but their number are those of `TransformerEncoderBlock`.
 
-    Args:
-        num_layers: how many blocks.
-        embed_dim: features of a position.
-        num_heads: heads of each attention.
-        ffn_dim: hidden units of each position-wise network.
-        dropout: as in `TransformerEncoderBlock`.
-        activation: of the hidden units: ``F.relu``, ``F.gelu``, ...
-        norm_first: pre-norm or post-norm, as in `TransformerEncoderBlock`.
-        rotary: whether queries and keys are rotated by their positions, see `rotate`.
+    >>> encoder = TransformerEncoder(num_layers=6, embed_dim=8, num_heads=2, ffn_dim=32)
+    >>> lengths = torch.tensor([5, 2, 4])  # what follows in a row is padding
+    >>> encoder(torch.randn(3, 5, 8), lengths).shape
+    torch.Size([3, 5, 8])
     """
 
     def __init__(
@@ -364,13 +352,20 @@ class TransformerEncoder(nn.Module):
         ffn_dim: int,
         dropout: float = 0.0,
         activation: Activation = F.relu,
+        *,
         norm_first: bool = False,
         rotary: bool = False,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             TransformerEncoderBlock(
-                embed_dim, num_heads, ffn_dim, dropout, activation, norm_first, rotary
+                embed_dim,
+                num_heads,
+                ffn_dim,
+                dropout=dropout,
+                activation=activation,
+                norm_first=norm_first,
+                rotary=rotary,
             )
             for _ in range(num_layers)
         )
@@ -380,22 +375,14 @@ class TransformerEncoder(nn.Module):
         self,
         X: Float[Tensor, "batch length dim"],
         valid: Valid | None = None,
+        *,
         causal: bool = False,
         caches: list[KeyValueCache] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
-        """Apply the blocks in turn.
-
-        Args:
-            X: one row a position.
-            valid: what may be attended to, see `MultiHeadAttention.forward`.
-            causal: whether a position sees no later one.
-            caches: one for each block, see `MultiHeadAttention.forward`.
-
-        Returns:
-            One row a position.
-        """
+        """Apply the blocks in turn, each with a cache of its own."""
         for i, layer in enumerate(self.layers):
-            X = layer(X, valid, causal, None if caches is None else caches[i])
+            cache = None if caches is None else caches[i]
+            X = layer(X, valid, causal=causal, cache=cache)
         return self.norm(X)
 
 
@@ -404,21 +391,21 @@ class GPT(nn.Module):
 
     After GPT-2 (Radford et al., 2019): GELU, normal initialisation with standard deviation 0.02,
     smaller for what is added to the residual stream, and the embedding used again for the logits.
+    It can look at ``context`` tokens; with ``rotary``, positions are rotated in place of learned.
 
-    Args:
-        vocab_size: how many tokens there are.
-        context: the most tokens that it can look at.
-        embed_dim: features of a position.
-        num_heads: heads of each attention.
-        num_layers: how many blocks.
-        dropout: as in `TransformerEncoderBlock`.
-        rotary: rotary positions in place of learned ones.
+    >>> model = GPT(vocab_size=100, context=16, embed_dim=8, num_heads=2, num_layers=1)
+    >>> start = torch.tensor([[3, 1, 4]])
+    >>> model(start).shape
+    torch.Size([1, 3, 100])
+    >>> model.generate(start, count=20).shape
+    torch.Size([1, 23])
     """
 
     def __init__(
         self,
         vocab_size: int,
         context: int,
+        *,
         embed_dim: int = 128,
         num_heads: int = 4,
         num_layers: int = 4,
@@ -431,7 +418,14 @@ class GPT(nn.Module):
         self.positions = None if rotary else nn.Embedding(context, embed_dim)
         self.dropout = nn.Dropout(dropout)
         self.blocks = TransformerEncoder(
-            num_layers, embed_dim, num_heads, 4 * embed_dim, dropout, F.gelu, True, rotary
+            num_layers,
+            embed_dim,
+            num_heads,
+            ffn_dim=4 * embed_dim,
+            dropout=dropout,
+            activation=F.gelu,
+            norm_first=True,
+            rotary=rotary,
         )
         self.head = nn.Linear(embed_dim, vocab_size, bias=False)
         self.head.weight = self.embed.weight
@@ -443,24 +437,16 @@ class GPT(nn.Module):
                 nn.init.zeros_(parameter)
 
     def new_caches(self) -> list[KeyValueCache]:
-        """Empty caches, one for each block.
-
-        Returns:
-            What ``forward`` takes as ``caches``.
-        """
+        """Empty caches, one for each block, as ``forward`` takes them."""
         return [KeyValueCache() for _ in self.blocks.layers]
 
     def forward(
         self, tokens: Int[Tensor, "batch length"], caches: list[KeyValueCache] | None = None
     ) -> Float[Tensor, "batch length vocab"]:
-        """Compute the logits of each next token.
+        """Compute the logits of the token after each position.
 
-        Args:
-            tokens: their indices; with caches, those that follow on what has been seen.
-            caches: of `new_caches`; they take up the new positions.
-
-        Returns:
-            Logits of the token after each position.
+        With the ``caches`` of `new_caches`, which take up the new positions, the tokens are those
+        that follow on what has been seen.
 
         Raises:
             ValueError: more tokens than the context holds.
@@ -479,6 +465,7 @@ class GPT(nn.Module):
         self,
         tokens: Int[Tensor, "batch length"],
         count: int,
+        *,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
         cached: bool = True,
@@ -488,15 +475,12 @@ class GPT(nn.Module):
         When the context is full, the model goes on with the latter half of what it has seen.
 
         Args:
-            tokens: what the text begins with, at least one token.
+            tokens: what the text begins with, at least one token; it is returned as well.
             count: how many tokens to add.
             temperature: divides the logits; 0 takes the most likely token.
             generator: where chance comes from; None for PyTorch's own.
             cached: keep keys and values; False computes everything again at every step, with the
                 same result.
-
-        Returns:
-            The beginning and what was added.
         """
         was_training = self.training
         self.eval()
