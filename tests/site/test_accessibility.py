@@ -47,7 +47,8 @@ def wear(tab: Visit, theme: str) -> None:
 
 
 def unfold(tab: Visit) -> None:
-    """Open every folded solution, and give the page time to let the keyboard scroll in it."""
+    """Open every folded solution and cell, and let the keyboard scroll in them (after a while)."""
+    tab.page.locator("details.fold").evaluate_all("folds => folds.forEach((f) => (f.open = true))")
     folded = tab.page.locator(".toggle-hidden .toggle-button")
     if folded.count():
         folded.evaluate_all("buttons => buttons.forEach((button) => button.click())")

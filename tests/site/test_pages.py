@@ -81,7 +81,8 @@ def test_fits_a_phone(opened: Visit) -> None:
     page = opened.page
     page.set_viewport_size(PHONE)
     page.evaluate(
-        "document.querySelectorAll('.toggle-hidden .toggle-button').forEach(b => b.click())"
+        "document.querySelectorAll('.toggle-hidden .toggle-button').forEach(b => b.click());"
+        "document.querySelectorAll('details.fold').forEach(fold => { fold.open = true; })"
     )
     try:
         wide, shown = page.evaluate(

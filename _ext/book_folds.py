@@ -1,0 +1,97 @@
+"""Code that is no part of the lesson is folded: set-up, plots, checks, and the code of trials.
+
+A cell's tag says what it is; the notebook itself stays as it is. On the site its code stands behind
+a summary that names it and counts its lines ("Plotting code · 14 lines"), its outputs stay visible.
+A fold is a `<details>`: it opens without a script, by keyboard, and for the browser's own search.
+*Show all code*, in the header of such a page, opens all of them and is remembered (`folds.js`).
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+HERE = Path(__file__).parent
+SCRIPT = HERE / "folds.js"
+LABELS = {
+    "setup": "Set-up",
+    "plot": "Plotting code",
+    "check": "Check",
+    "trial-code": "Trial code",
+    "claim": "Trial code",
+}
+
+
+class fold(nodes.General, nodes.Element):
+    """What stands behind a summary; `kind` is a key of LABELS, `lines` how much it hides."""
+
+
+def kind_of(cell: nodes.Element) -> str | None:
+    """Which of the kinds in LABELS a cell is tagged as, or None."""
+    tags = cell.get("cell_metadata", {}).get("tags", [])
+    return next((tag for tag in tags if tag in LABELS), None)
+
+
+def in_solution(node: nodes.Node) -> bool:
+    """Whether a node stands in a solution, which is folded as a whole."""
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, nodes.Element) and "solution" in node.get("classes", []):
+            return True
+    return False
+
+
+class FoldCells(SphinxPostTransform):
+    """Wrap the source of tagged cells."""
+
+    default_priority = 198  # before myst-nb hides what is tagged hide-input
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        for source in list(self.document.findall(nodes.container)):
+            if source.get("nb_element") != "cell_code_source":
+                continue
+            kind = kind_of(source.parent)
+            if kind is not None and not in_solution(source):
+                wrapped = fold(kind=kind, lines=len(source.astext().splitlines()))
+                source.replace_self(wrapped)
+                wrapped += source
+
+
+def visit_fold(self: Any, node: fold) -> None:
+    count = node["lines"]
+    label = f"{LABELS[node['kind']]} · {count} {'line' if count == 1 else 'lines'}"
+    self.body.append(
+        f'<details class="fold fold-{node["kind"]}"><summary>{escape(label)}</summary>\n'
+    )
+
+
+def depart_fold(self: Any, _node: fold) -> None:
+    self.body.append("</details>\n")
+
+
+def add_template(_app: Sphinx, config: Config) -> None:
+    """Make `show-code.html`, the button of the header, known to the theme."""
+    config.templates_path = [*config.templates_path, str(HERE)]
+
+
+def add_button(_app: Sphinx, _page: str, _template: str, context: dict, tree: Any) -> None:
+    """Give pages with folds their script, in the head: the remembered choice must not flash."""
+    context["has_folds"] = tree is not None and any(tree.findall(fold))
+    if context["has_folds"]:
+        script = f"\n    <script>\n{SCRIPT.read_text(encoding='utf-8')}</script>"
+        context["metatags"] = context.get("metatags", "") + script
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_node(fold, html=(visit_fold, depart_fold))
+    app.add_post_transform(FoldCells)
+    app.connect("config-inited", add_template)
+    app.connect("html-page-context", add_button)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
