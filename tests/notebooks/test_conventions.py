@@ -191,6 +191,11 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("late import", replace("diagrams.draw()", "import sys"), conventions.imports_in_one_cell),
     ("nested import", replace("return a", "import os; return a"), conventions.imports_in_one_cell),
     ("wildcard", replace("import math", "from math import *"), conventions.imports_in_one_cell),
+    (
+        "other alias",
+        replace("import math", "from utils import nn as fast"),
+        conventions.imports_in_one_cell,
+    ),
     ("bare target", replace("(page-sum)=", "(sum)="), conventions.labels_have_prefix),
     ("bare equation", replace("(eq-page-sum)", "(eq-sum)"), conventions.labels_have_prefix),
     ("label twice", replace("(page-sum)=", "(page-exercise-1)="), conventions.labels_have_prefix),

@@ -44,6 +44,8 @@ def test_variances_are_the_formulas(page: dict) -> None:
         page["he"](W, kind, generator(0))
         assert abs(W.var().item() / (2 / 1500) - 1) < 0.02
         assert abs(W.mean().item()) < 1e-3
+    page["normal"](0.3)(W)
+    assert abs(W.std().item() / 0.3 - 1) < 0.02
 
 
 @pytest.mark.parametrize("shape", [(100, 40), (40, 100), (64, 64), (1, 5), (5, 1), (16, 3, 5, 5)])
@@ -115,6 +117,7 @@ def test_signal_is_autograds(page: dict) -> None:
 
     first = torch.tanh(X[rows].double() @ W1.T).requires_grad_()
     assert_close(hidden[0], first.detach(), 1e-10)
+    assert not hidden[0].requires_grad
     assert_close(gradients[0], torch.autograd.grad(loss(first), first)[0], 1e-10)
 
 

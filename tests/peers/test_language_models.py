@@ -81,6 +81,10 @@ def test_frequencies_minimise_the_cross_entropy(page):
     assert_close(gradient, torch.zeros(5, 5), 1e-12)
     counted = -sum(math.log(p(g)) for g in page["ngrams"](tokens.tolist(), 2)) / 299
     assert_close(loss, counted, 1e-6)
+    three = page["frequencies"](tokens.tolist(), 3)
+    for pair in set(page["ngrams"](tokens.tolist()[:-1], 2)):
+        assert_close(sum(three((*pair, w)) for w in range(5)), 1.0)
+    assert three((9, 9, 9)) == 0
 
 
 def test_repeated_runs(page):

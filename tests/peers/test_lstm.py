@@ -1,8 +1,11 @@
 """The definitions of sequences/lstm against torch, d2l and utils.nn, forward and backward."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from utils import assert_close, seed_everything
 from utils.compat import d2l
@@ -89,6 +92,7 @@ def test_open_gates_keep_the_state(page, cell):
         for p in network.parameters():
             p.zero_()  # the candidate is 0: nothing is written
     page["open_gates"](network, 60.0)
+    assert network.b_x.count_nonzero() == 5  # one gate, and no other
     start = tuple(torch.rand(1, 2, 5) for _ in range(network.states))
     _, state = network(torch.randn(1, 2, 30, 3), start)
     assert_close(state[-1], start[-1])
@@ -96,13 +100,28 @@ def test_open_gates_keep_the_state(page, cell):
 
 def test_training_step_detaches_and_clips(page):
     model = RecurrentLM(7, 5)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    model.head.weight.data *= 30  # so that there is something to clip
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)  # left by an earlier batch
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     X, state = torch.randint(0, 7, (2, 6)), None
     for _ in range(3):
+        twin = copy.deepcopy(model)
+        twin.zero_grad()
+        wanted = F.cross_entropy(twin(X, state)[0].flatten(0, 1), X.roll(1).flatten())
+        wanted.backward()
+        assert nn.utils.clip_grad_norm_(twin.parameters(), 1.0) > 1.3
         loss, state = page["training_step"](model, optimizer, X, X.roll(1), state)
-        assert loss > 0 and not any(s.requires_grad for s in state)
-    norm = nn.utils.get_total_norm([p.grad for p in model.parameters()])
-    assert norm <= 1.0001
+        assert_close(loss, wanted)
+        assert not any(s.requires_grad for s in state)
+        for p, q in zip(model.parameters(), twin.parameters()):
+            assert_close(p.grad, q.grad)
+            assert_close(p, q - 0.1 * q.grad)
+
+
+def test_first_weights_are_as_the_librarys(page):
+    for p in page["Recurrent"]("lstm", 40, 64).parameters():
+        assert 0.95 / 8 < p.abs().max() <= 1 / 8
 
 
 def test_mixture_is_a_distribution(page):

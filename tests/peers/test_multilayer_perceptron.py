@@ -45,6 +45,13 @@ def test_mlp_is_a_sequential(page: dict, sizes: tuple, activation: Any, module: 
         assert_close(gradients[i], their_gradients[2 * i].T, TOLERANCE)
         assert_close(gradients[layers + i], their_gradients[2 * i + 1], TOLERANCE)
     assert page["number_of_parameters"](*sizes) == sum(p.numel() for p in theirs.parameters())
+    nn.init.zeros_(theirs[0].weight)
+    assert bool(model.weights[0].all())  # the other network is a copy
+
+
+def test_mlp_starts_as_he_does(page: dict) -> None:
+    for W in page["MLP"](400, 300, 200).weights:
+        assert abs(W.std().item() / (2 / len(W)) ** 0.5 - 1) < 0.02
 
 
 def test_relu_and_its_gradient(page: dict) -> None:
@@ -83,7 +90,8 @@ def test_interpolator_goes_through_its_points(page: dict) -> None:
     knots = torch.rand(20).double().sort().values
     wanted = torch.randn(20).double()
     model = page["interpolator"](knots, wanted)
-    assert_close(model(knots[:, None])[:, 0], wanted, 1e-6)
+    assert [tuple(p.shape) for p in model.parameters()] == [(1, 19), (19, 1), (19,), (1,)]
+    assert_close(model(knots[:, None]), wanted[:, None], 1e-6)
     between = (knots[1:] + knots[:-1]) / 2
     assert_close(model(between[:, None])[:, 0], (wanted[1:] + wanted[:-1]) / 2, 1e-6)
 
@@ -94,7 +102,7 @@ def test_tents(page: dict, k: int) -> None:
     wanted = x
     for _ in range(k):
         wanted = 1 - (1 - 2 * wanted).abs()
-    assert_close(page["tents"](k)(x[:, None])[:, 0], wanted, TOLERANCE)
+    assert_close(page["tents"](k)(x[:, None]), wanted[:, None], TOLERANCE)
     assert page["pieces"](page["tents"](k)) == 2**k
 
 

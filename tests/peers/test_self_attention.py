@@ -111,9 +111,21 @@ def test_scores_know_the_distance_only(page: dict, kind: str) -> None:
     assert not torch.allclose(scores[..., 0, 1], scores[..., 1, 0])  # and which way it goes
 
 
+def test_biases_go_by_distance(page: dict) -> None:
+    n = 20  # farther than the learned table reaches
+    zeros, back = torch.zeros(1, 4, n, 8), torch.arange(n)[:, None] - torch.arange(n)
+    learned, fixed = page["RelativeBias"](), page["ALiBi"]()
+    assert learned.bias.shape == (4, 31)
+    assert_close(learned.score(zeros, zeros)[0], learned.bias[:, back.clamp(-15, 15) + 15])
+    slopes = torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256])[:, None, None]
+    assert_close(fixed.score(zeros, zeros)[0][:, back >= 0], (-slopes * back)[:, back >= 0])
+
+
 def test_readers_without_order_are_blind(page: dict) -> None:
     T = torch.randint(27, (4, 16))
     for kind, blind in (("NoPositions", True), ("Rotary", False), ("ALiBi", False)):
         reader = page["Reader"](page[kind]())
         same = torch.allclose(reader(T)[0], reader(T.flip(1))[0], atol=1e-5)
         assert same == blind
+        if blind:
+            assert_close(reader(T.repeat(1, 2))[0], reader(T)[0].detach(), SINGLE)

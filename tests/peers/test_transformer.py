@@ -109,10 +109,30 @@ def test_no_target_place_sees_a_later_one(page: dict) -> None:
 def test_windows_are_shifted_by_one(page: dict) -> None:
     X, y = page["windows"](torch.arange(50), 4, 7, generator(0))
     assert torch.equal(X + 1, y) and X.shape == (4, 7)
+    assert torch.equal(X, page["windows"](torch.arange(50), 4, 7, generator(0))[0])
 
 
-def test_head_weights_are_causal_and_sum_to_one(page: dict) -> None:
+def test_the_transformer_begins_as_the_papers(page: dict) -> None:
+    model, tokens = page["Transformer"](500, 16, 2, 2), torch.randint(500, (2, 6))
+    assert abs(4 * model.embed.weight.std().item() - 1) < 0.05
+    wanted = 4 * model.embed(tokens) + book_nn.sinusoidal_positions(6, 16)
+    assert_close(model.read(tokens), wanted.detach())
+    for block in (*model.encoder, *model.decoder):
+        assert block.linear1.weight.shape == (64, 16)
+
+
+@torch.inference_mode()
+def test_head_weights_are_those_of_the_layers(page: dict) -> None:
     model = book_nn.GPT(11, 8, embed_dim=16, num_heads=4, num_layers=2, rotary=True)
-    for weights in page["head_weights"](model, torch.randint(11, (6,))):
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    tokens = torch.randint(11, (6,))
+    X, found = model.embed(tokens[None]), page["head_weights"](model, tokens)
+    for weights, block in zip(found, model.blocks.layers, strict=True):
         assert_close(weights.sum(-1), torch.ones(4, 6))
         assert bool((weights.triu(1) == 0).all())
+        layer, Y = block.self_attn, block.norm1(X)
+        values = F.linear(Y, layer.in_proj_weight, layer.in_proj_bias).chunk(3, dim=-1)[2]
+        mixed = (weights @ values.unflatten(-1, (4, -1)).transpose(1, 2)).transpose(1, 2)
+        assert_close(layer.out_proj(mixed.flatten(2)), layer(Y, causal=True))
+        X = block(X, causal=True)
