@@ -84,8 +84,8 @@ class LedgerDirective(SphinxDirective):
 
     def verdict(self, claim: dict) -> nodes.inline:
         verdict, words = claim["verdict"], WORDS[claim["verdict"]]
-        if claim.get("depends_on"):
-            words += f" on the {claim['depends_on'].replace('_', ' ')}"
+        if on := claim.get("depends_in_words") or claim.get("depends_on"):
+            words += f" on the {on.replace('_', ' ')}"
         return nodes.inline("", words, classes=["verdict", f"verdict-{verdict}"])
 
     def trial(self, claim: dict) -> trial_link:

@@ -21,7 +21,7 @@ from utils.paths import replications_folder
 
 VERDICTS = ("supported", "refuted", "depends")
 KEYS = {"id", "part", "page", "statement", "verdict", "correction", "zh", "source"}
-MORE_KEYS = {"where", "depends_on"}
+MORE_KEYS = {"where", "depends_on", "depends_in_words"}
 NO_SOURCE = ("folklore", "lecture notes")  # names nobody; old pages may still say it
 BY_ID = {claim["id"]: claim for claim in book.claims()}
 

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from utils import assert_close, seed_everything
 
-SHARES = [0.0, 0.1, 0.5, 0.9, 1.0]
+ALSO = ("TEMPERATURES", "BASE", "NONE", "ADVISED", "DECAY", "PLAIN_GRID", "DROPOUT_GRID")
+AMOUNTS = [0.0, 0.1, 0.5, 0.9, 1.0]
 
 
 def mask_of(layer: nn.Module, like: Tensor) -> Tensor:
@@ -18,7 +19,7 @@ def mask_of(layer: nn.Module, like: Tensor) -> Tensor:
     return layer.train()(torch.ones_like(like))
 
 
-@pytest.mark.parametrize("p", SHARES)
+@pytest.mark.parametrize("p", AMOUNTS)
 def test_dropout_is_its_mask_forward_and_backward(page: dict, p: float) -> None:
     X = torch.randn(16, 30, dtype=torch.float64, requires_grad=True)
     above = torch.randn_like(X)
@@ -53,7 +54,7 @@ def test_masks_keep_the_type(page: dict, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1])
-def test_impossible_shares_are_refused(page: dict, p: float) -> None:
+def test_impossible_amounts_are_refused(page: dict, p: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         page["dropout_mask"](torch.ones(3), p)
 
@@ -81,13 +82,15 @@ def test_dropconnect(page: dict) -> None:
 
 
 def test_weight_scaling_is_the_geometric_mean(page: dict) -> None:
-    model = page["one_layer"](6).double()
+    model = page["mlp"]((0.0, 0.5), width=6).double()
     X = torch.randn(5, 196, dtype=torch.float64)
-    logs = 0.0
+    logs = torch.zeros(5, 10, dtype=torch.float64)
     for mask in itertools.product((0.0, 2.0), repeat=6):
-        hidden = model[:2](X) * torch.tensor(mask, dtype=torch.float64)
-        logs = logs + F.log_softmax(model[3](hidden), -1) / 64
-    assert_close(logs.softmax(-1), F.softmax(model.eval()(X), -1), 1e-10)
+        hidden = model[:3](X) * torch.tensor(mask, dtype=torch.float64)
+        logs = logs + F.log_softmax(model[-1](hidden), -1) / 64
+    model.eval()
+    for found in (logs.log_softmax(-1), page["mean_of_subnetworks"](model, X)):
+        assert_close(found, F.log_softmax(model(X), -1), 1e-10)
 
 
 def test_all_masks(page: dict) -> None:
@@ -95,3 +98,71 @@ def test_all_masks(page: dict) -> None:
     assert masks.shape == (32, 5)
     assert len({tuple(row) for row in masks.tolist()}) == 32
     assert_close(masks.mean(0), torch.full((5,), 0.5))
+
+
+def test_networks_drop_where_they_are_told(page: dict) -> None:
+    model = page["mlp"]((0.2, 0.5, 0.0), width=32, norm=True)
+    assert [layer.p for layer in model if isinstance(layer, nn.Dropout)] == [0.2, 0.5, 0.0]
+    names = [type(layer).__name__ for layer in model]
+    hidden = ["Linear", "BatchNorm1d", "ReLU", "Dropout"]
+    assert names == ["Dropout", *hidden, *hidden, "Linear"]
+    assert not any(layer.bias.any() for layer in model if isinstance(layer, nn.Linear))
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
+def test_the_fitted_temperature_is_the_one_that_made_the_labels(page: dict, true: float) -> None:
+    logits = 2 * torch.randn(20_000, 10)
+    labels = torch.distributions.Categorical(logits=logits / true).sample()
+    found = page["fitted_temperature"](logits, labels)
+    assert found == pytest.approx(true, rel=0.15)
+
+
+def test_batches_visit_every_example_once_an_epoch(page: dict) -> None:
+    rows = torch.arange(1000, 1070)
+    found = list(page["batches"](rows, 6, seed=3))
+    assert [len(batch) for batch in found] == [32] * 6
+    for epoch in (found[:2], found[2:4], found[4:]):
+        seen = torch.cat(epoch)
+        assert len(seen.unique()) == 64 and set(seen.tolist()) <= set(rows.tolist())
+    assert not torch.equal(found[0], rows[:32]) and not torch.equal(found[0], found[2])
+    again = list(page["batches"](rows, 6, seed=3))
+    assert all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
+
+
+def test_only_matrices_decay(page: dict) -> None:
+    model = page["mlp"]((0.0, 0.0), norm=True)
+    decayed, others = page["adamw"](model, page["Setting"](weight_decay=0.3)).param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+    assert decayed["fused"] and others["fused"]
+    assert all(w.ndim == 2 for w in decayed["params"])
+    assert all(w.ndim == 1 for w in others["params"])
+    assert len(decayed["params"] + others["params"]) == len(list(model.parameters()))
+
+
+def test_large_data_and_narrow_networks_train_longer(page: dict) -> None:
+    Setting = page["Setting"]
+    assert Setting().examples == 200
+    steps = [Setting(), Setting(examples=1000), Setting(width=16)]
+    assert [setting.steps for setting in steps] == [1200, 4000, 2500]
+
+
+def test_validation_images_are_never_trained_on(page: dict) -> None:
+    page["X"] = torch.zeros(7000, 1)
+    rows, held_out = page["split"](100, 200)
+    _, few = page["split"](100, 200, 50)
+    assert (len(rows), len(held_out), len(few)) == (200, 500, 50)
+    assert not set(rows.tolist()) & set(held_out.tolist())
+    assert set(few.tolist()) <= set(held_out.tolist())
+
+
+def test_steps_to_a_loss(page: dict) -> None:
+    seen = [{"step": 20, "v": 2.0}, {"step": 40, "v": 1.0}, {"step": 60, "v": 1.5}]
+    run = page["Run"](seen, None, None)
+    assert [page["steps_to_reach"](goal, run, "v") for goal in (2.0, 1.2, 0.5)] == [20, 40, 60]
+
+
+def test_both_arms_choose_among_as_many_candidates(page: dict) -> None:
+    plain, dropped = page["PLAIN_GRID"], page["DROPOUT_GRID"]
+    assert len(plain) == len(dropped) == 4
+    assert not any(any(drops) for drops, _ in plain)
+    assert all(drops[0] == 0.2 for drops, _ in dropped)

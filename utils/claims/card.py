@@ -52,7 +52,7 @@ class Card:
             return "Not replicated yet"
         if self.verdict != "depends":
             return str(self.verdict).capitalize()
-        on = (self.claim.depends_on or "").replace("_", " ")
+        on = self.claim.depends_in_words or (self.claim.depends_on or "").replace("_", " ")
         return f"It depends on the {on}"
 
     def ground(self) -> str:

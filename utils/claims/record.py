@@ -25,6 +25,7 @@ class Claim:
     where: str | None = None  # the place in it: "section 4.1"
     correction: str | None = None
     depends_on: str | None = None  # the setting on which the verdict depends
+    depends_in_words: str | None = None  # its name for readers, where the keyword says too little
     zh: str | None = None
 
     def __post_init__(self) -> None:
