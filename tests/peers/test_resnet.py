@@ -212,3 +212,30 @@ def test_a_run_that_diverged_counts_as_a_guess(page: dict) -> None:
     assert_close(loss[1:], torch.full((2,), 10.0).log())
     assert_close(loss[0], F.cross_entropy(X[:, 0], y))
     assert_close(accuracy[0], 100 * (X[:, 0].argmax(1) == y).float().mean())
+
+
+def test_descent_is_sgd_with_a_warm_up_and_a_linear_decay(page: dict) -> None:
+    setting = page["Setting"](6, True, steps=20, batch=16, rates=(0.1, 0.3))
+    assert page["Setting"](6, True).rates == (0.03, 0.1, 0.3)  # as the page says
+    X, y = torch.randn(64, 3, dtype=torch.float64), torch.randint(10, (64,))
+
+    def models() -> list[nn.Linear]:
+        torch.manual_seed(0)
+        return [nn.Linear(3, 10).double() for _ in setting.rates]
+
+    stacked = nn.Module()
+    stacked.runs = nn.ModuleList(models())
+    stacked.forward = lambda X: torch.stack([run(X) for run in stacked.runs], dim=1)
+    found = page["descend"](stacked, X, y, setting, generator(0))
+    for run, (model, rate) in enumerate(zip(models(), setting.rates, strict=True)):
+        rng, velocity = generator(0), [torch.zeros_like(p) for p in model.parameters()]
+        for step in range(20):
+            factor = min(1, (step + 1) / 2) * (1 - step / 20)  # a tenth of 20 steps to rise
+            rows = torch.randint(64, (16,), generator=rng)
+            loss = F.cross_entropy(model(X[rows]), y[rows])
+            assert_close(found[step, run], loss, 1e-6)
+            gradient = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for p, v, g in zip(model.parameters(), velocity, gradient, strict=True):
+                    v.mul_(0.9).add_(rate * g)
+                    p.sub_(factor * v)
