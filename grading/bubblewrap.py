@@ -1,7 +1,8 @@
 """The command that starts a worker cut off from the machine: unprivileged, without network.
 
 It uses bubblewrap (https://github.com/containers/bubblewrap), which needs Linux. The process sees
-Python, the installed libraries, `utils` and the data, read-only, and an empty folder in memory.
+Python, the installed libraries, `utils` and the data, read-only, and an empty folder in memory. All
+else is read-only too, or isn't there; nothing of the grader's environment reaches it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 from grading.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[1]
-FIRST_UID = 61_000  # one of its own for each sandbox that runs at the time, if the grader is root
 
 
 class Unavailable(Exception):
@@ -33,12 +33,15 @@ def available() -> None:
             "Grading needs Linux, because student code runs in a sandbox made by bubblewrap. On "
             "macOS and Windows run it in a Linux container or virtual machine; teach.md says how."
         )
-    for program, package in {"bwrap": "bubblewrap", "setpriv": "util-linux"}.items():
-        if not shutil.which(program):
-            raise Unavailable(f"{program} is missing: install it (apt-get install {package}).")
-    test = subprocess.run(
-        ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True, text=True
-    )
+    needed = {"bwrap": "bubblewrap", "setpriv": "util-linux", "prlimit": "util-linux"}
+    for name, package in needed.items():
+        if not shutil.which(name):
+            raise Unavailable(f"{name} is missing: install it (apt-get install {package}).")
+    line = [program("bwrap"), "--unshare-all", "--ro-bind", "/", "/"]
+    line += ["--perms", "1777", "--size", "65536", "--tmpfs", "/tmp", "--remount-ro", "/"]
+    test = subprocess.run([*line, "true"], capture_output=True, text=True)
+    if "nknown option" in test.stderr:
+        raise Unavailable("bubblewrap is too old here: version 0.6 or newer is needed.")
     if test.returncode:
         raise Unavailable(
             f"bubblewrap can't make a sandbox here: {test.stderr.strip()}. In a container it needs "
@@ -46,28 +49,63 @@ def available() -> None:
         )
 
 
+def ours() -> list[Path]:
+    """What a student's process may read of this project."""
+    paths = [ROOT / name for name in ("utils", "data", "chapters/claims.yml", "grading")]
+    return [path.resolve() for path in paths if path.exists()]
+
+
 def readable() -> list[Path]:
     """What a student's process may read, besides the system's libraries."""
-    folders = [Path(sys.prefix), Path(sys.base_prefix)]
-    ours = ["utils", "data", "chapters/claims.yml"]
-    ours += ["grading/__init__.py", "grading/wire.py", "grading/worker.py"]
-    return list(dict.fromkeys(path.resolve() for path in (*folders, *(ROOT / x for x in ours))))
+    folders = [Path(folder).resolve() for folder in (sys.prefix, sys.base_prefix)]
+    return list(dict.fromkeys([*folders, *ours()]))
 
 
-def command(limits: Limits, slot: int) -> list[str]:
-    """The command line that starts a worker in a sandbox."""
-    line = ["bwrap", "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]
+def unreadable(starts: list[Path]) -> list[Path]:
+    """The first paths in some folders that a sandbox couldn't read.
+
+    Root reads everything, but student code runs as another user then, with the rights of "others".
+    """
+    found: list[Path] = []
+    for start in starts if os.geteuid() == 0 else []:
+        for path in [start, *start.rglob("*")] if start.is_dir() else [start]:
+            if path.is_symlink() or "__pycache__" in path.parts:
+                continue
+            wanted = 0o5 if path.is_dir() else 0o4
+            if path.stat().st_mode & wanted != wanted:
+                found.append(path)
+                if len(found) == 3:
+                    return found
+    return found
+
+
+def command(limits: Limits, user: int | None, filter_from: int | None) -> list[str]:
+    """The command line that starts a worker in a sandbox.
+
+    Args:
+        limits: what it may use.
+        user: whom it runs as, if the grader is root.
+        filter_from: the file descriptor to read the filter of system calls from; None for none.
+    """
+    line = [program("bwrap"), "--die-with-parent", "--new-session", "--unshare-ipc"]
+    line += ["--unshare-pid"]
     line += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "sandbox"]
     # sandboxes without a user namespace keep the folders' rights: parents must let others through
     for system in ("/usr", "/lib", "/lib64", "/bin", "/etc/fonts", "/etc/ld.so.cache"):
         line += ["--ro-bind-try", system, system]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(limits.disk), "--perms", "1777"]
-    line += ["--tmpfs", "/tmp", "--size", "65536", "--tmpfs", "/dev/shm"]
+    line += ["--tmpfs", "/tmp", "--size", str(limits.shared), "--perms", "1777"]
+    line += ["--tmpfs", "/dev/shm"]
+    for keys in ("/proc/keys", "/proc/key-users"):  # of the user who grades
+        if os.path.exists(keys):
+            line += ["--ro-bind", "/dev/null", keys]
     for folder in sorted({parent for path in readable() for parent in path.parents}):
         line += ["--perms", "0755", "--dir", str(folder)]
     for path in readable():
         line += ["--ro-bind", str(path), str(path)]
-    line += ["--chdir", "/tmp", "--clearenv"]
+    line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--clearenv"]
+    if filter_from is not None:
+        line += ["--seccomp", str(filter_from)]
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp",
@@ -84,17 +122,22 @@ def command(limits: Limits, slot: int) -> list[str]:
     for name, value in environment.items():
         line += ["--setenv", name, value]
     rights = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
-    if os.geteuid() == 0:
+    if user is not None:
         # setpriv needs these two to become somebody else; they are gone when it has
         line += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         line += ["--cap-add", "CAP_SETPCAP"]
-        uid = str(FIRST_UID + slot)
-        rights += [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        rights += [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     else:
         line += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
     caps = [f"--nproc={limits.processes}", f"--as={2 * limits.memory}", f"--fsize={limits.file}"]
-    caps += ["--core=0", "--nofile=256", f"--cpu={int(limits.seconds) + 5}"]
+    # of computing, for a single process that nobody waits for any more; starting counts too
+    caps += ["--core=0", "--nofile=256", f"--cpu={int(limits.seconds) + 60}"]
     # python -s: the user's own packages stay out; -P: nor does the folder it starts in matter
     worker = [sys.executable, "-s", "-P", "-m", "grading.worker"]
-    setpriv = ["setpriv", *rights] if os.geteuid() == 0 else []
+    setpriv = ["setpriv", *rights] if user is not None else []
     return [*line, "--", "prlimit", *caps, *setpriv, *worker]
+
+
+def program(name: str) -> str:
+    """The path of a program, also for a process that has no PATH."""
+    return shutil.which(name) or name

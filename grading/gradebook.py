@@ -1,33 +1,71 @@
-"""Marks that are kept: an SQLite file that survives an interruption, and CSV files made of it."""
+"""Marks that are kept, every one ever given: an SQLite file that survives an interruption."""
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from grading.marking import Mark, Outcome
 from grading.submissions import Submission
 
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE hand_ins (student TEXT PRIMARY KEY, digest TEXT NOT NULL, path BLOB NOT NULL);
 CREATE TABLE marks (
-    student TEXT PRIMARY KEY, digest TEXT NOT NULL, tests TEXT NOT NULL, status TEXT NOT NULL,
-    reason TEXT NOT NULL, seconds REAL NOT NULL, questions TEXT NOT NULL, errors TEXT NOT NULL
+    number INTEGER PRIMARY KEY, time TEXT NOT NULL, student TEXT NOT NULL, digest TEXT NOT NULL,
+    tests TEXT NOT NULL, limits TEXT NOT NULL, status TEXT NOT NULL, mark TEXT NOT NULL
 );
+CREATE INDEX by_student ON marks (student);
 CREATE TABLE by_hand (
-    student TEXT NOT NULL, question TEXT NOT NULL, points REAL NOT NULL, comment TEXT NOT NULL,
-    PRIMARY KEY (student, question)
+    number INTEGER PRIMARY KEY, time TEXT NOT NULL, student TEXT NOT NULL, digest TEXT NOT NULL,
+    question TEXT NOT NULL, points REAL, comment TEXT NOT NULL, source TEXT NOT NULL
 );
 """
+BUSY = 30.0  # seconds to wait for another program that writes to the same file
 
 
 class WrongGradebook(Exception):
     """A file that is no gradebook, or another's; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A mark that is kept, and for which hand-in by which tests it was given."""
+
+    number: int
+    time: str
+    student: str
+    digest: str
+    tests: str
+    limits: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class HandMark:
+    """What a person has given for a question of one hand-in.
+
+    Attributes:
+        student, digest, question: for what.
+        points: None if there is only a comment.
+        comment: for the student.
+        source: where it comes from: a file's name, or the reading page.
+        time: when it was given; empty before it is kept.
+    """
+
+    student: str
+    digest: str
+    question: str
+    points: float | None
+    comment: str
+    source: str
+    time: str = ""
 
 
 class Gradebook:
@@ -45,7 +83,7 @@ class Gradebook:
         self.path = path
         wanted = {"version": str(VERSION), "assignment": assignment}
         fresh = not path.exists()
-        self._database = sqlite3.connect(path)
+        self._database = sqlite3.connect(path, timeout=BUSY)
         try:
             if fresh:
                 self._database.executescript(TABLES)
@@ -72,115 +110,93 @@ class Gradebook:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def has(self, submission: Submission, tests: str) -> bool:
-        """Whether this very file has been marked by these very tests."""
-        row = self._database.execute(
-            "SELECT 1 FROM marks WHERE student = ? AND digest = ? AND tests = ?",
-            (submission.student, submission.digest, tests),
-        )
-        return row.fetchone() is not None
+    def has(self, submission: Submission, tests: str, limits: str = "") -> bool:
+        """Whether this very file has been marked by these very tests.
 
-    def keep(self, submission: Submission, tests: str, mark: Mark) -> None:
-        """Store a mark, in place of an earlier one; it is safe when this returns."""
-        questions = {q: [asdict(t) for t in outcomes] for q, outcomes in mark.questions.items()}
-        row = (submission.student, submission.digest, tests, mark.status, mark.reason, mark.seconds)
+        One that was stopped by a limit counts only for the limits that stopped it.
+        """
+        rows = self._database.execute(
+            "SELECT limits, status FROM marks WHERE student = ? AND digest = ? AND tests = ? "
+            "ORDER BY number DESC LIMIT 1",
+            (submission.student, submission.digest, tests),
+        ).fetchall()
+        return any(status != "stopped" or used == limits for used, status in rows)
+
+    def keep(self, submission: Submission, tests: str, mark: Mark, limits: str = "") -> None:
+        """Store a mark beside the earlier ones; it is safe when this returns."""
+        stored = json.dumps(asdict(mark))
+        row = (now(), submission.student, submission.digest, tests, limits, mark.status, stored)
         with self._database:
             self._database.execute(
-                "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, json.dumps(questions), json.dumps(mark.errors)),
+                "INSERT INTO marks (time, student, digest, tests, limits, status, mark) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
             )
 
-    def marks(self) -> Iterator[tuple[str, Mark]]:
-        """All marks, by student."""
-        for student, status, reason, seconds, questions, errors in self._database.execute(
-            "SELECT student, status, reason, seconds, questions, errors FROM marks ORDER BY student"
-        ):
-            outcomes = {
-                q: [Outcome(**t) for t in tests] for q, tests in json.loads(questions).items()
-            }
-            yield student, Mark(status, reason, outcomes, json.loads(errors), seconds)
+    def hand_in(self, submissions: Iterable[Submission]) -> None:
+        """Note what students have handed in by now, and where it is."""
+        rows = [(s.student, s.digest, os.fsencode(s.path.absolute())) for s in submissions]
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO hand_ins VALUES (?, ?, ?)", rows)
 
-    def by_hand(self) -> dict[str, dict[str, tuple[float, str]]]:
-        """What people have given: for each student, points and a comment by question."""
-        found: dict[str, dict[str, tuple[float, str]]] = {}
-        for student, question, points, comment in self._database.execute("SELECT * FROM by_hand"):
-            found.setdefault(student, {})[question] = (points, comment)
-        return found
+    def latest(self) -> dict[str, str]:
+        """The digest of each student's latest hand-in."""
+        return dict(self._database.execute("SELECT student, digest FROM hand_ins"))
 
-    def read_hand_marks(self, path: Path, questions: Mapping[str, float]) -> int:
-        """Take marks that people have given from a CSV file; all of them, or none.
+    def places(self) -> dict[str, Path]:
+        """Where each student's latest hand-in is, or was."""
+        rows = self._database.execute("SELECT student, path FROM hand_ins")
+        return {student: Path(os.fsdecode(path)) for student, path in rows}
 
-        Args:
-            path: with the columns student, question, points, comment.
-            questions: those that are marked by hand, with the points each is worth.
+    def history(self) -> list[Kept]:
+        """All marks that tests have given, the oldest first."""
+        rows = self._database.execute(
+            "SELECT number, time, student, digest, tests, limits, mark FROM marks ORDER BY number"
+        )
+        return [
+            Kept(number, when, student, digest, tests, limits, _mark(stored))
+            for number, when, student, digest, tests, limits, stored in rows
+        ]
+
+    def by_hand(self) -> list[HandMark]:
+        """All that people have given, the oldest first."""
+        rows = self._database.execute(
+            "SELECT student, digest, question, points, comment, source, time "
+            "FROM by_hand ORDER BY number"
+        )
+        return [HandMark(*row) for row in rows]
+
+    def give(self, marks: Iterable[HandMark]) -> int:
+        """Store what people have given: all or none; what already holds is left alone.
 
         Returns:
-            How many there were.
-
-        Raises:
-            ValueError: a row names no such student or question, or has impossible points.
+            How many were new.
         """
-        students = {student for (student,) in self._database.execute("SELECT student FROM marks")}
-        rows = []
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := {"student", "question", "points"} - set(reader.fieldnames or []):
-                raise ValueError(f"{path} has no column {', '.join(sorted(missing))}.")
-            for line, row in enumerate(reader, start=2):
-                where, student, question = f"{path}, line {line}", row["student"], row["question"]
-                if student not in students:
-                    raise ValueError(f"{where}: there is no submission of {student!r}.")
-                if question not in questions:
-                    known = ", ".join(questions) or "none"
-                    raise ValueError(f"{where}: {question!r} is not marked by hand ({known} are).")
-                try:
-                    points = float(row["points"])
-                except ValueError:
-                    raise ValueError(f"{where}: {row['points']!r} is not a number.") from None
-                if not 0 <= points <= questions[question]:
-                    worth = f"{question} is worth 0 to {questions[question]:g}"
-                    raise ValueError(f"{where}: {points:g} points; {worth}.")
-                rows.append((student, question, points, row.get("comment") or ""))
+        holds = {(m.student, m.digest, m.question): (m.points, m.comment) for m in self.by_hand()}
+        new = [
+            (now(), m.student, m.digest, m.question, m.points, m.comment, m.source)
+            for m in marks
+            if holds.get((m.student, m.digest, m.question)) != (m.points, m.comment)
+        ]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO by_hand VALUES (?, ?, ?, ?)", rows)
-        return len(rows)
-
-    def write_csv(
-        self, path: Path, questions: Mapping[str, float], hand: Mapping[str, float]
-    ) -> None:
-        """One row a student: total, points by question, status, reason, seconds.
-
-        Args:
-            path: of the file; it is replaced at once, when it is complete.
-            questions: those that tests mark, with the points each is worth.
-            hand: those that people mark.
-        """
-        given = self.by_hand()
-        header = ["student", "total", *questions, *hand, "status", "reason", "seconds"]
-        worth = ["(possible)", sum(questions.values()) + sum(hand.values())]
-        rows = [[*worth, *questions.values(), *hand.values(), "", "", ""]]
-        for student, mark in self.marks():
-            people = [given.get(student, {}).get(name, ("", ""))[0] for name in hand]
-            points = [round(mark.points.get(name, 0.0), 4) for name in questions]
-            total = round(sum(points) + sum(float(p) for p in people if p != ""), 4)
-            row = [
-                student,
-                total,
-                *points,
-                *people,
-                mark.status,
-                mark.reason,
-                f"{mark.seconds:.1f}",
-            ]
-            rows.append(row)
-        partial = path.with_suffix(".part")
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(header)
-            writer.writerows([_harmless(value) for value in row] for row in rows)
-        partial.replace(path)
+            self._database.executemany(
+                "INSERT INTO by_hand (time, student, digest, question, points, comment, source) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                new,
+            )
+        return len(new)
 
 
-def _harmless(value: object) -> object:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+def now() -> str:
+    """The time, for people."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _mark(stored: str) -> Mark:
+    """A mark as it was; what a later version of the grader has left out is ignored."""
+    values = json.loads(stored)
+    values["questions"] = {
+        q: [Outcome(**t) for t in tests] for q, tests in values["questions"].items()
+    }
+    names = {field.name for field in fields(Mark)}
+    return Mark(**{name: value for name, value in values.items() if name in names})

@@ -1,4 +1,4 @@
-"""What a test sees of a student's functions: stand-ins that call them inside the sandbox.
+"""What a test sees of the student's functions: stand-ins that call them inside the sandbox.
 
 A test is written as if it held the function itself. Arguments travel into the sandbox, results come
 back as tensors and numbers of this process, and everything that decides a mark happens here.
@@ -6,24 +6,95 @@ back as tensors and numbers of this process, and everything that decides a mark 
 
 from __future__ import annotations
 
-import ast
+import sys
+from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from grading import wire
-from grading.sandbox import Sandbox
+from grading.sandbox import Sandbox, StudentError
+
+LONG = 8  # characters of text that could hold what a test has handed in
+MOST = 1 << 40  # of a length
+
+
+class Line:
+    """Questions to one sandbox, with stand-ins for what is not data.
+
+    Attributes:
+        heard: whether a long text has come back as a result.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.heard = False
+
+    @property
+    def broken(self) -> str:
+        """Why it can't be asked any more; empty while it can."""
+        return self._sandbox.broken
+
+    def ask(self, **request: Any) -> Any:
+        """See `Sandbox.ask`."""
+        value = self._sandbox.ask(self._stand_in, **request)
+        if request["do"] != "observed":
+            self.listen(value)
+        return value
+
+    def listen(self, value: Any) -> None:
+        """Note whether there is a long text in a result."""
+        self.heard = self.heard or _has_long_text(value)
+
+    def _stand_in(self, number: int, kind: str) -> Any:
+        return ... if kind == "ellipsis" else Remote(self, number, kind)
+
+    def fetch(self, name: str) -> Any:
+        """What the student calls by this name; a stand-in knows its name."""
+        value = self.ask(do="get", name=name)
+        if isinstance(value, Remote):
+            value._name = name
+        return value
 
 
 class Remote:
     """An object of the student's. It can be called, and has the attributes that it has there."""
 
-    def __init__(self, sandbox: Sandbox, number: int, kind: str, source: str = "") -> None:
-        self._sandbox, self._number, self._kind, self._source = sandbox, number, kind, source
+    def __init__(self, line: Line, number: int, kind: str) -> None:
+        self._line, self._number, self._kind, self._name = line, number, kind, ""
 
     def _ask(self, **request: Any) -> Any:
-        return ask(self._sandbox, target=wire.Handle(self._number, self._kind), **request)
+        return self._line.ask(target=wire.Handle(self._number, self._kind), **request)
+
+    def _call(self, do: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        generators: dict[int, tuple[torch.Generator, wire.Handle]] = {}
+
+        def sent(value: Any) -> Any:
+            """What can travel: handles of what stand-ins stand for, and of random generators."""
+            if isinstance(value, torch.Generator):
+                if id(value) not in generators:
+                    made = self._line.ask(do="generator", state=value.get_state())
+                    generators[id(value)] = value, sent(made)
+                return generators[id(value)][1]
+            if isinstance(value, Remote):
+                return wire.Handle(value._number, value._kind)
+            if isinstance(value, list | tuple):
+                return type(value)(sent(x) for x in value)
+            if isinstance(value, dict):
+                return {key: sent(x) for key, x in value.items()}
+            return value
+
+        answer = self._ask(do=do, args=sent(list(args)), kwargs=sent(kwargs))
+        for generator, there in generators.values():
+            state = self._line.ask(do="state", target=there)
+            try:
+                generator.set_state(state)
+            except (TypeError, RuntimeError):
+                raise StudentError("the random generator came back broken") from None
+        return answer
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._ask(do="call", args=_handles(list(args)), kwargs=_handles(kwargs))
+        return self._call("call", args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -33,50 +104,75 @@ class Remote:
     def __getitem__(self, key: Any) -> Any:
         return self._ask(do="item", key=key)
 
+    def __len__(self) -> int:
+        try:
+            length = self._ask(do="length")
+        except StudentError:
+            length = None
+        if type(length) is not int or not 0 <= length < MOST:
+            raise TypeError("an object without a length")  # which `list` understands
+        return length
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        items = self._ask(do="items")
+        if not isinstance(items, list):
+            raise StudentError("its items are no list")
+        return iter(items)
+
+    def __deepcopy__(self, memory: Any) -> Remote:
+        return self
+
     def gradients(self, *args: Any, **kwargs: Any) -> Any:
         """Output and gradients, see `utils.check.gradients`."""
-        return self._ask(do="gradients", args=_handles(list(args)), kwargs=_handles(kwargs))
+        return self._call("gradients", args, kwargs)
+
+    def observed(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call does, see `utils.observe.observed`."""
+        seen = self._call("observed", args, kwargs)
+        given = [*range(len(args)), *kwargs]
+        try:
+            calls, changed = (
+                map(str, seen["calls"]),
+                [key for key in seen["changed"] if key in given],
+            )
+            seen = {**seen, "calls": sorted(calls), "changed": changed}
+        except (TypeError, LookupError):
+            raise StudentError("what the call did came back broken") from None
+        self._line.listen([seen.get("value"), *(n for n in seen["calls"] if not _is_there(n))])
+        return seen
 
     def student_source(self) -> str:
         """The text of the definition in the notebook, see `utils.check.source_of`."""
-        if not self._source:
+        text = self._line.ask(do="source", name=self._name)
+        if not isinstance(text, str) or not text:
             raise AssertionError("its definition is not in the notebook")
-        return self._source
+        return text
 
 
-def _handles(value: Any) -> Any:
-    """Stand-ins among arguments go back as the objects that they stand for."""
-    if isinstance(value, Remote):
-        return wire.Handle(value._number, value._kind)
-    if isinstance(value, list | tuple):
-        return type(value)(_handles(x) for x in value)
-    if isinstance(value, dict):
-        return {key: _handles(x) for key, x in value.items()}
-    return value
+def _is_there(name: str) -> bool:
+    """Whether a dotted name is one of a library's, and not made up."""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        if module := sys.modules.get(".".join(parts[:count])):
+            found: Any = module
+            for part in parts[count:]:
+                found = getattr(found, part, None)
+            return found is not None
+    return False
 
 
-def ask(sandbox: Sandbox, **request: Any) -> Any:
-    """`Sandbox.ask`, with stand-ins for what is not data."""
-    return sandbox.ask(lambda number, kind: Remote(sandbox, number, kind), **request)
-
-
-def fetch(sandbox: Sandbox, name: str, cells: list[str]) -> Any:
-    """What a student calls by this name; a stand-in knows its definition in the cells."""
-    value = ask(sandbox, do="get", name=name)
-    if isinstance(value, Remote):
-        value._source = definition(cells, name)
-    return value
-
-
-def definition(cells: list[str], name: str) -> str:
-    """The text of the last function or class of this name in a notebook; empty if there is none."""
-    found = ""
-    for source in cells:
-        try:
-            body = ast.parse(source).body
-        except SyntaxError:
-            continue
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-                found = ast.get_source_segment(source, node) or ""
-    return found
+def _has_long_text(value: Any) -> bool:
+    """Whether there is a long text, or many short ones, in a result."""
+    todo, length = [value], 0
+    while todo and length <= LONG:
+        x = todo.pop()
+        if isinstance(x, str):
+            length += len(x)
+        elif isinstance(x, list | tuple):
+            todo += x
+        elif isinstance(x, dict):
+            todo += [*x.keys(), *x.values()]
+    return length > LONG

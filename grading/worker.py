@@ -6,8 +6,7 @@ all it can reach by that is to send other data, which the grader compares outsid
 
 from __future__ import annotations
 
-import ast
-import linecache
+import itertools
 import os
 import sys
 import traceback
@@ -15,28 +14,24 @@ from typing import Any
 
 import torch
 
-from grading import wire
+from grading import notebooks, wire
+from grading.shell import CellError, Notebook
 from utils import check
+from utils.observe import observed
 
 LONGEST = 400  # characters of an error that travel
-
-
-class Shell:
-    """What a notebook calls for its magics. Here they do nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **kwargs: None
+ITEMS = 100_000  # of an object that is iterated over
+OPERATIONS = frozenset(
+    "read run get source call gradients observed attribute item items length generator state "
+    "seed".split()
+)
 
 
 class Worker:
-    """The student's names, and the objects that the grader has handles of."""
+    """The student's notebook, and the objects that the grader has handles of."""
 
     def __init__(self) -> None:
-        self.names: dict[str, Any] = {
-            "__name__": "__main__",
-            "get_ipython": Shell,
-            "display": lambda *things, **how: print(*things),
-        }
+        self.notebook = Notebook()
         self.objects: list[Any] = []
         self.process = os.getpid()
 
@@ -45,19 +40,23 @@ class Worker:
         self.objects.append(value)
         return wire.Handle(len(self.objects) - 1, type(value).__name__)
 
-    def run(self, number: int, source: str) -> None:
-        """Run a cell; what it defined before an error stays."""
-        name = f"<cell {number}>"
-        # inspect.getsource and tracebacks find the text here
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        for statement in ast.parse(source).body:
-            exec(compile(ast.Module([statement], []), name, "exec"), self.names)
+    def read(self, name: str, data: torch.Tensor) -> list[notebooks.Cell]:
+        """The cells of the file that was handed in, from its bytes."""
+        return notebooks.cells(data.numpy().tobytes(), name)
+
+    def run(self, number: int, source: str, lasting: bool = False) -> None:
+        """Run a cell, see `Notebook.run`."""
+        self.notebook.run(number, source, lasting)
 
     def get(self, name: str) -> Any:
         """A name of the student's."""
-        if name not in self.names:
+        if name not in self.notebook.names:
             raise NameError(f"there is no {name}")
-        return self.names[name]
+        return self.notebook.names[name]
+
+    def source(self, name: str) -> str:
+        """The text of a function or class in the notebook; empty if it isn't there."""
+        return self.notebook.sources.get(name, "")
 
     def call(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call one of the student's objects."""
@@ -67,6 +66,10 @@ class Worker:
         """Output and gradients, see `utils.check.gradients`."""
         return check.gradients(target, *args, **kwargs)
 
+    def observed(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What a call did, see `utils.observe.observed`."""
+        return observed(target, *args, **kwargs)
+
     def attribute(self, target: Any, name: str) -> Any:
         """An attribute of one of the student's objects."""
         return getattr(target, name)
@@ -74,6 +77,27 @@ class Worker:
     def item(self, target: Any, key: Any) -> Any:
         """An item of one of the student's objects."""
         return target[key]
+
+    def items(self, target: Any) -> list[Any]:
+        """All that one of the student's objects yields."""
+        found = list(itertools.islice(iter(target), ITEMS + 1))
+        if len(found) > ITEMS:
+            raise ValueError(f"it yields more than {ITEMS:,} items")
+        return found
+
+    def length(self, target: Any) -> int:
+        """The length of one of the student's objects."""
+        return len(target)
+
+    def generator(self, state: torch.Tensor) -> torch.Generator:
+        """A random generator like one of the grader's."""
+        made = torch.Generator()
+        made.set_state(state)
+        return made
+
+    def state(self, target: torch.Generator) -> torch.Tensor:
+        """Where a random generator has come to."""
+        return target.get_state()
 
     def seed(self, number: int) -> None:
         """Seed PyTorch."""
@@ -84,7 +108,7 @@ class Worker:
         number = request.pop("id", None)
         try:
             operation = request.pop("do")
-            if operation not in ("run", "get", "call", "gradients", "attribute", "item", "seed"):
+            if operation not in OPERATIONS:
                 raise ValueError(f"unknown operation {operation}")
             answer = {"id": number, "value": getattr(self, operation)(**request)}
         except BaseException as error:
@@ -96,19 +120,43 @@ class Worker:
 
 def describe(error: BaseException) -> str:
     """The error in a line, with the student's line it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = next((f" (line {f.lineno})" for f in reversed(frames) if f.filename[:5] == "<cell"), "")
+    here, rest = "", ""
+    if isinstance(error, CellError) and error.__cause__ is not None:
+        here, count = f"<cell {error.number}>", error.left_out
+        what = "1 statement" if count == 1 else f"{count} statements"
+        rest = f"; {what} below it did not run" if count else ""
+        error = error.__cause__
+    walk = traceback.walk_tb(error.__traceback__)
+    frames: list[tuple[str, int | None]] = [(f.f_code.co_filename, line) for f, line in walk]
     try:
         said = str(error)
+        if isinstance(error, SyntaxError):
+            said = str(error.msg)
+            frames.append((str(error.filename), error.lineno))
     except BaseException:
         said = "an error whose text can't be made"
-    return f"{type(error).__name__}: {said}"[:LONGEST] + where
+    where = ""
+    for file, line in reversed(frames):
+        if file.startswith("<cell "):
+            cell = "" if file == here else f"code cell {file[6:-1]}, "
+            where = f" ({cell}line {line})"
+            break
+    return f"{kind(error)}: {said}"[:LONGEST] + where + rest
+
+
+def kind(error: BaseException) -> str:
+    """The error's class, and of a class of the student's the built-in one that it is of."""
+    names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
+    name = type(error).__name__
+    return name if names[0] in (name, "Exception", "BaseException") else f"{name} (a {names[0]})"
 
 
 def main(to_read: int, to_write: int) -> None:
     """Serve the grader until it hangs up, at these pipes."""
     source, sink = os.fdopen(to_read, "rb"), os.fdopen(to_write, "wb")
     torch.set_num_threads(1)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     worker = Worker()
     while True:
         try:

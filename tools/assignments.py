@@ -6,15 +6,17 @@
 A master is `assignments/<name>/<name>.ipynb`, in otter-grader's format. Of each come
 
     student/<name>.ipynb        the form: stubs, public checks, no solution; it needs no other file
+                                and nothing but the book's helpers, and works under any name
     <name>-student.zip          the form with requirements.txt, to hand out
     autograder/                 all tests, for `make grade`
     <name>-gradescope.zip       to upload as Gradescope's autograder
-    by_hand.json                the questions that people mark, with their points
+    by_hand.json                the questions that people mark: title, points, and rubric
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import shutil
@@ -22,7 +24,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -33,22 +37,18 @@ from tools import book, normalise
 
 MASTERS = book.ROOT / "assignments"
 BUILT = book.ROOT / "dist" / "assignments"
-OTTER = "otter-grader==7.0.0"
+OTTER = "otter-grader[grading]==7.0.0"
 FIRST = """\
-# Run this cell first: it puts the checks beside the notebook, and installs them in Colab.
-import sys
-from pathlib import Path
-
 {install}
-checks = {checks}
-Path("tests").mkdir(exist_ok=True)
-for name, text in checks.items():
-    Path("tests", f"{{name}}.py").write_text(text)
 
-import otter
+from utils.forms import Checks
 
-grader = otter.Notebook("{name}.ipynb", tests_dir="tests")"""
+# The public checks: `grader.check("q1")` holds what you wrote to those of question 1.
+grader = Checks(globals(), {checks})"""
 QUESTION = re.compile(r"^# BEGIN QUESTION\n(.*)", re.S)
+OTTERS = re.compile(r"otter\.Notebook\(|%pip install")
+HEADING = re.compile(r"^## Question \d+: (.+?) \(", re.M)
+RUBRIC = re.compile(r"^\| (\d+(?:\.\d+)?) \| (.+) \|$", re.M)
 
 
 class AssignmentError(Exception):
@@ -77,19 +77,40 @@ def settings(source: str, pattern: re.Pattern[str]) -> dict | None:
     )
 
 
-def by_hand(master: NotebookNode) -> dict[str, float]:
-    """The questions that people mark, with their points."""
-    found = [settings(cell.source, QUESTION) for cell in master.cells if cell.cell_type == "raw"]
-    return {q["name"]: float(q["points"]) for q in found if q and q.get("manual")}
+def by_hand(master: NotebookNode) -> dict[str, dict[str, Any]]:
+    """The questions that people mark, with title, points and rubric, by name.
+
+    Raises:
+        AssignmentError: a rubric's points do not add up to the question's.
+    """
+    found = {}
+    for cell, text in pairwise(master.cells):
+        question = settings(cell.source, QUESTION) if cell.cell_type == "raw" else None
+        if not question or not question.get("manual"):
+            continue
+        name, points = question["name"], float(question["points"])
+        rubric = [{"points": float(p), "text": words} for p, words in RUBRIC.findall(text.source)]
+        total, heading = sum(line["points"] for line in rubric), HEADING.search(text.source)
+        if total != points or not heading:
+            raise AssignmentError(
+                f"{name} needs a heading `## Question 8: title (6 points)` and a table of points "
+                f"that come to {points:g}; they come to {total:g}."
+            )
+        title = heading[1][0].upper() + heading[1][1:]
+        found[name] = {"title": title, "points": points, "rubric": rubric}
+    return found
 
 
-def install_cell(name: str) -> str:
-    """The lines that install the helpers and otter in Colab, and nowhere else."""
-    lines = book.colab_cell().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("if "))
-    block = "\n".join(lines[start:]).rstrip()
-    otter = f'    subprocess.run([*pip, "{OTTER}"], check=True)'
-    return f"{block}\n{otter}"
+def public_checks(tests: Path) -> dict[str, str]:
+    """The functions of the public checks as text, by question, from otter's files of them."""
+    found = {}
+    for path in sorted(tests.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        for function in functions:
+            function.decorator_list = []  # otter's, which isn't there where the form is used
+        found[path.stem] = "\n\n".join(map(ast.unparse, functions)) + "\n"
+    return found
 
 
 def form(student: NotebookNode, name: str, tests: Path) -> NotebookNode:
@@ -103,14 +124,13 @@ def form(student: NotebookNode, name: str, tests: Path) -> NotebookNode:
     Returns:
         The notebook, in canonical form.
     """
-    checks = {path.stem: path.read_text(encoding="utf-8") for path in sorted(tests.glob("*.py"))}
+    checks = public_checks(tests)
     text = "{\n" + "".join(f"    {k!r}: {_quoted(v)},\n" for k, v in checks.items()) + "}"
-    first = new_code_cell(FIRST.format(install=install_cell(name), checks=text, name=name))
+    install = book.colab_cell().replace("# In Google Colab:", "# Run this cell first. In Colab:", 1)
+    first = new_code_cell(FIRST.format(install=install, checks=text))
     first.metadata = NotebookNode(jupyter=NotebookNode(source_hidden=True))
     kept = [
-        cell
-        for cell in student.cells
-        if "otter.Notebook(" not in cell.source and "%pip install" not in cell.source
+        cell for cell in student.cells if cell.source.strip() and not OTTERS.search(cell.source)
     ]
     student.cells = [first, *kept]
     student.metadata = NotebookNode(
@@ -138,8 +158,8 @@ def requirements(grading: bool = False) -> str:
     version = book.version()
     wheel = f"deep_learning_tested-{version}-py3-none-any.whl"
     url = f"{book.repository_url()}/releases/download/v{version}/{wheel}"
-    extra = OTTER.replace("otter-grader", "otter-grader[grading]") if grading else OTTER
-    return f"deep-learning-tested @ {url}\n{extra}\n"
+    otter = f"{OTTER}\n" if grading else ""
+    return f"deep-learning-tested @ {url}\n{otter}"
 
 
 def build(master: Path, into: Path) -> Path:
@@ -159,7 +179,7 @@ def build(master: Path, into: Path) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         shutil.copy(master, work)
-        (work / "requirements.txt").write_text(requirements(grading=True))
+        (work / "requirements.txt").write_text(requirements(grading=True), encoding="utf-8")
         command = [sys.executable, "-m", "otter", "assign", master.name, "out", "--no-run-tests"]
         done = subprocess.run(command, cwd=work, capture_output=True, text=True)
         if done.returncode:
@@ -171,14 +191,14 @@ def build(master: Path, into: Path) -> Path:
         student = form(book.read(out / "student" / master.name), name, out / "student" / "tests")
         normalise.write(student, out / "student" / master.name)
         shutil.rmtree(out / "student" / "tests")
-        (out / "student" / "requirements.txt").write_text(requirements())
+        (out / "student" / "requirements.txt").write_text(requirements(), encoding="utf-8")
         (archive,) = (out / "autograder").glob("*.zip")
         archive.rename(out / f"{name}-gradescope.zip")
         with zipfile.ZipFile(out / f"{name}-student.zip", "w", zipfile.ZIP_DEFLATED) as file:
             for path in sorted((out / "student").iterdir()):
                 file.write(path, path.name)
         hand = by_hand(book.read(master))
-        (out / "by_hand.json").write_text(json.dumps(hand, indent=1) + "\n")
+        (out / "by_hand.json").write_text(json.dumps(hand, indent=1) + "\n", encoding="utf-8")
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)

@@ -13,11 +13,8 @@ A notebook states what must hold as a plain function of assertions, then hands t
 Running the second cell says what is wrong, in words, or that all is well.
 """
 
-import ast
 import html
-import inspect
 import json
-import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,16 +24,20 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from utils.answers import NotWritten, tensor_of
 from utils.errors import unknown
+from utils.observe import observed as observed
+
+if not __debug__:
+    raise RuntimeError(
+        "Python was started with -O or PYTHONOPTIMIZE, which drops assertions: every answer would "
+        "pass. Unset PYTHONOPTIMIZE, then start Python (or the kernel's server) again."
+    )
 
 Answer = TypeVar("Answer", bound=Callable[..., object])
 State = Literal["right", "wrong", "open"]
 SYMBOLS: dict[State, str] = {"right": "✓", "wrong": "✗", "open": "○"}
 COLOURS: dict[State, str] = {"right": "#009e73", "wrong": "#d55e00", "open": "#7f7f7f"}
-
-
-class NotWritten(Exception):
-    """The reader has not written the answer yet: it returned nothing, or an ellipsis."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ def remark(answer: Callable[..., object], spec: Callable[..., object]) -> Remark
     >>> remark(double, spec)
     ○ double: nothing here yet. Replace the dots and run the cell again.
     """
-    name = getattr(answer, "__name__", "the answer")
+    return tried(getattr(answer, "__name__", "the answer"), spec, answer)
+
+
+def tried(name: str, spec: Callable[..., object], *answers: object) -> Remark:
+    """Hold answers that go by a name together to a specification of theirs."""
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            spec(answer)
+            spec(*answers)
     except (NotWritten, NotImplementedError):
         return Remark("open", f"{name}: nothing here yet. Replace the dots and run the cell again.")
     except Exception as error:  # whatever the reader's code raises, they are told
@@ -159,11 +164,18 @@ def _workbench(exercise: str) -> dict[str, Any]:
 
 
 def _tensor(value: object) -> Tensor:
-    """A tensor of the value; Python's own numbers keep their double precision."""
-    return torch.as_tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+    """A tensor of the value, on the CPU and in double precision, which not all devices have."""
+    if isinstance(value, Tensor):
+        found = value.detach().cpu()
+    else:  # Python's own numbers are double already
+        kind = {float: torch.float64, complex: torch.complex128}.get(type(value))
+        found = torch.as_tensor(value, dtype=kind, device="cpu")
+    return found.to(torch.complex128 if found.is_complex() else torch.float64)
 
 
-def assert_close(actual: object, expected: Tensor | float, tolerance: float = 1e-5) -> None:
+def assert_close(
+    actual: object, expected: Tensor | float | complex, tolerance: float = 1e-5
+) -> None:
     """Fail, in words, unless two tensors (or numbers) agree in shape and value.
 
     They may differ by ``tolerance``, relative to the larger of 1 and the expected size.
@@ -187,12 +199,12 @@ def assert_close(actual: object, expected: Tensor | float, tolerance: float = 1e
         ) from None
     if got.shape != want.shape:
         raise AssertionError(f"expected shape {tuple(want.shape)}, got {tuple(got.shape)}")
-    got, want = got.detach().double().cpu(), want.detach().double().cpu()
     error = (got - want).abs() / want.abs().clamp(min=1)
     error = torch.where((got == want) | (got.isnan() & want.isnan()), 0.0, error)
     if not bool((error <= tolerance).all()):
         worst = int(error.nan_to_num(torch.inf).argmax()) if error.ndim else 0
-        at = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), error.shape))
+        place = torch.tensor(worst, device="cpu")
+        at = tuple(int(i) for i in torch.unravel_index(place, error.shape))
         where = f" at {list(at)}" if at else ""
         value, wanted = got.reshape(-1)[worst].item(), want.reshape(-1)[worst].item()
         raise AssertionError(f"expected {wanted:.6g}{where}, got {value:.6g}")
@@ -214,27 +226,13 @@ def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> lis
         x.clone().requires_grad_() if isinstance(x, Tensor) and x.is_floating_point() else x
         for x in inputs
     ]
-    output = function(*given, **options)
+    output = tensor_of(function(*given, **options))
     weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
     leaves = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
     if isinstance(function, torch.nn.Module):
         leaves += list(function.parameters())
-    found = torch.autograd.grad((weights * output).sum(), leaves, allow_unused=True)
+    total = (weights * output).sum()
+    found: list[Tensor | None] = [None] * len(leaves)  # for what no gradient can flow through
+    if total.requires_grad:
+        found = list(torch.autograd.grad(total, leaves, allow_unused=True))
     return [output, *(torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found))]
-
-
-def source_of(function: Callable[..., Any]) -> str:
-    """The text of a function or class, as it was written in a notebook or a module."""
-    if hasattr(function, "student_source"):  # a stand-in, see `grading.remote`
-        return function.student_source()
-    return textwrap.dedent(inspect.getsource(function))
-
-
-def assert_no_loops(function: Callable[..., Any]) -> None:
-    """Fail, and say in which line, if a function is written with a loop or a comprehension."""
-    loops = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
-    for node in ast.walk(ast.parse(source_of(function))):
-        if isinstance(node, loops):
-            raise AssertionError(
-                f"line {node.lineno} has a Python loop: tensor operations do this for all at once"
-            )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -15,11 +18,20 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from grading import text
 from tools import book
 
 PYTHON = book.ROOT / ".venv-grading" / "bin" / "python"
+# runs a command with a secret in its session keyring, as a teacher's may have (x86_64's numbers)
+WITH_A_KEY = [sys.executable, "-c", """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.syscall(250, 1, b"session")
+libc.syscall(248, b"user", b"teacher", b"TEACHERS-KEY", 12, -3)
+os.execv(sys.argv[1], sys.argv[1:])
+"""]  # fmt: skip
 TESTS = {
     "q1": """
 from otter.test_files import test_case
@@ -120,6 +132,65 @@ for fd in range(3, 20):
     except OSError:
         continue
 """
+SEND = """
+import os, struct
+text = b"[" + b"[]," * 20_000_000 + b"[]]"
+data = struct.pack("!II", len(text), 0) + text
+for fd in range(3, 30):
+    try:
+        if os.fstat(fd).st_mode & 0o170000 == 0o010000:
+            place = 0
+            while place < len(data):
+                place += os.write(fd, data[place:])
+    except OSError:
+        continue
+"""
+READS = """
+import ctypes, glob
+seen = ""
+for path in glob.glob("/proc/[0-9]*/environ") + ["/proc/keys"]:
+    try:
+        seen += open(path).read()
+    except OSError:
+        continue
+libc = ctypes.CDLL(None)
+text = ctypes.create_string_buffer(1000)
+for ring in (-3, -4, -5):  # the keyrings of the session and of the user
+    key = libc.syscall(250, 10, ring, b"user", b"teacher", 0)
+    seen += text.raw.decode() if libc.syscall(250, 11, key, text, 1000) > 0 else ""
+raise RuntimeError(seen)
+"""
+SHARED = """
+import mmap
+kept = []
+while True:
+    kept.append(mmap.mmap(-1, 10**7))
+    kept[-1].write(bytes(10**7))
+"""
+DAEMONS = """
+import os
+for _ in range(5):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", "87654"])
+        os._exit(0)
+"""
+ENDLESS = """
+class Endless:
+    def __getitem__(self, place): return 1.0
+def double(X): return Endless()
+"""
+YIELDS = """
+import itertools
+class Yields:
+    def __iter__(self): return itertools.count()
+    def __len__(self): return 3
+def double(X): return Yields()
+"""
+EMPTY_ROWS = "import torch\ndef double(X):\n    return torch.empty(40_000_000, 0)"
+HALF = "print('\\ud83d')\nraise ValueError('\\ud83d')"
+FILES_IN_MEMORY = "for i in range(400_000):\n    open(f'/tmp/{i}', 'w').close()"
 HUGE = "def double(X):\n    return torch.zeros(10**8)"
 WEB = "import urllib.request\nurllib.request.urlopen('http://pypi.org')"
 
@@ -153,6 +224,18 @@ CASES: dict[str, tuple[list[str], float, float, str]] = {
     "enormous-answer": (["import torch", HUGE, Q2], 0, 2, ""),
     "syntax-error": (["def double(X) return", Q2], 0, 2, ""),
     "raises-system-exit": (["def double(X):\n    raise SystemExit", Q2], 0, 2, "SystemExit"),
+    "many-shells": (["!echo hi\n" * 600, *GOOD], 2, 2, ""),
+    "many-magics": (["%time x = 1\n" * 300, *GOOD], 2, 2, ""),
+    "blank-lines": (["\n" * 110_000, *GOOD], 2, 2, ""),
+    "half-a-character": ([HALF, *GOOD], 2, 2, "ValueError"),
+    "lists-on-the-pipe": ([*GOOD, SEND], 2, 2, "no answer"),
+    "reads-the-teacher": ([READS, *GOOD], 2, 2, "RuntimeError"),
+    "shared-memory": ([*GOOD, SHARED], 2, 2, "memory"),
+    "files-in-memory": ([*GOOD, FILES_IN_MEMORY], 2, 2, "files"),
+    "daemons": ([*GOOD, DAEMONS], 2, 2, ""),
+    "endless-items": ([ENDLESS, Q2], 0, 2, ""),
+    "endless-iterator": ([YIELDS, Q2], 0, 2, ""),
+    "empty-rows": ([EMPTY_ROWS, Q2], 0, 2, ""),
     "detached": (["def double(X):\n    return (2 * X).detach()", Q2], 1, 2, ""),
 }  # fmt: skip
 
@@ -165,10 +248,17 @@ def notebook(cells: list[str]) -> str:
 def zipped(members: dict[str, str]) -> bytes:
     """A zip file of these texts."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
             archive.writestr(name, text)
     return buffer.getvalue()
+
+
+def with_outputs(cells: list[str], size: int) -> str:
+    """A notebook whose first cell has printed so many characters."""
+    made = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    made.cells[0].outputs = [new_output("stream", name="stdout", text="x" * size)]
+    return nbformat.writes(made)
 
 
 FILES: dict[str, tuple[bytes, float, float, str]] = {
@@ -180,6 +270,8 @@ FILES: dict[str, tuple[bytes, float, float, str]] = {
     "truncated.zip": (zipped({"hw.ipynb": notebook(GOOD)})[:-40], 0, 0, "not a zip"),
     "climbs.zip": (zipped({"../../hw.ipynb": notebook(GOOD)}), 0, 0, "outside itself"),
     "no-notebook.zip": (zipped({"hw.txt": "see attachment"}), 0, 0, "0 notebooks"),
+    "bomb.zip": (zipped({"hw.ipynb": "[" + "{}," * 10_000_000 + "{}]"}), 0, 0, ""),
+    "long-outputs.ipynb": (with_outputs(GOOD, 55_000_000).encode(), 2, 2, ""),
     "=cmd|'calc'!A0.ipynb": (notebook(GOOD).encode(), 2, 2, ""),
 }
 
@@ -201,15 +293,38 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, di
         (handed_in / name).write_bytes(content)
     command = [PYTHON, "-m", "grading", "tiny", handed_in, "--built", folder / "built"]
     command += ["--out", folder / "out", "--seconds", "25", "--memory", "1000"]
-    run = subprocess.run(command, cwd=book.ROOT, capture_output=True, text=True, timeout=900)
-    assert run.returncode == 0, run.stderr[-3000:]
-    print(run.stdout)
+    with (folder / "said").open("w+") as said:
+        run = subprocess.Popen(
+            [*WITH_A_KEY, *command],
+            cwd=book.ROOT,
+            stdout=said,
+            stderr=said,
+            env={**os.environ, "TOKEN": "TEACHERS-TOKEN"},
+        )
+        peak = watch(run, 1200)
+        said.seek(0)
+        assert run.returncode == 0, said.read()[-3000:]
+    (folder / "peak").write_text(str(peak))
     with (folder / "out" / "grades.csv").open(newline="", encoding="utf-8") as file:
         return folder, {row["student"]: row for row in csv.DictReader(file)}
 
 
+def watch(run: subprocess.Popen, seconds: float) -> int:
+    """Wait for a process, and return the most memory that it had, in MB, without its children's."""
+    peak, deadline = 0, time.monotonic() + seconds
+    while run.poll() is None and time.monotonic() < deadline:
+        status = Path(f"/proc/{run.pid}/status").read_text()
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            peak = int(found[1]) >> 10
+        time.sleep(0.1)
+    if run.poll() is None:
+        run.kill()
+        raise AssertionError(f"the grader took longer than {seconds:.0f} s")
+    return peak
+
+
 def feedback_of(folder: Path, student: str) -> str:
-    return (folder / "out" / "feedback" / f"{student}.html").read_text(encoding="utf-8")
+    return (folder / "out" / "feedback" / text.file_name(student)).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [*CASES, *FILES])
@@ -218,7 +333,7 @@ def test_it_gets_what_it_deserves(graded: tuple, name: str) -> None:
     _, q1, q2, word = {**CASES, **FILES}[name]
     student = name if name in CASES else Path(name).stem
     row = rows.get(student) or rows[f"'{student}"]
-    said = row["reason"] + feedback_of(folder, "_cmd__calc__A0" if "cmd" in name else student)
+    said = row["reason"] + feedback_of(folder, student)
     assert (float(row["q1"]), float(row["q2"])) == (q1, q2), said
     assert word in said
 
@@ -242,6 +357,18 @@ def test_every_student_has_a_row_and_nothing_is_left_running(graded: tuple) -> N
 def test_the_solution_of_nobody_is_shown_to_another(graded: tuple) -> None:
     folder, _ = graded
     assert "SECRET" not in "".join(p.read_text() for p in (folder / "out" / "feedback").iterdir())
+
+
+def test_nothing_of_the_teachers_is_shown(graded: tuple) -> None:
+    folder, _ = graded
+    pages = "".join(p.read_text(encoding="utf-8") for p in (folder / "out").rglob("*.html"))
+    assert "RuntimeError" in feedback_of(folder, "reads-the-teacher")
+    assert "TEACHERS" not in pages
+
+
+def test_the_grader_stays_small(graded: tuple) -> None:
+    folder, _ = graded
+    assert int((folder / "peak").read_text()) < 1024
 
 
 def test_an_interrupted_run_goes_on_and_marks_nothing_twice(tmp_path: Path, graded: tuple) -> None:

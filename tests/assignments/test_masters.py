@@ -1,14 +1,18 @@
-"""Every assignment: full marks for the solution, none for the form, wrong answers get their due."""
+"""Every assignment: full marks for right answers, none for the form, wrong ones get their due."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
+from collections import defaultdict
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -19,12 +23,23 @@ from tools import assignments, book
 
 PYTHON = book.ROOT / ".venv-grading" / "bin" / "python"
 MASTERS = assignments.masters([])
-ANSWERS = Path(__file__).parent / "wrong_answers"
+ANSWERS = Path(__file__).parent / "answers"
 
 
-def wrong_answers(name: str) -> dict[str, dict]:
-    """What students write: code that replaces the solution's, and the points that it is due."""
-    return yaml.safe_load((ANSWERS / f"{name}.yml").read_text(encoding="utf-8"))
+def answers(name: str) -> dict[str, dict[str, Any]]:
+    """What students write, by title: question and code, and what wrong answers are due."""
+    said = yaml.safe_load((ANSWERS / f"{name}.yml").read_text(encoding="utf-8"))
+    assert not said["right"].keys() & said["wrong"].keys()
+    return said["right"] | said["wrong"]
+
+
+def groups(name: str) -> list[dict[str, dict[str, Any]]]:
+    """The answers in groups, in each of which a question has one answer at most."""
+    by_question: dict[str, list[str]] = defaultdict(list)
+    for title, answer in answers(name).items():
+        by_question[answer["question"]].append(title)
+    rows = zip_longest(*by_question.values())
+    return [{title: answers(name)[title] for title in row if title} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +58,23 @@ def graded(request: pytest.FixtureRequest, built: Path) -> tuple[str, dict[str, 
     solution = book.read(built / name / "autograder" / f"{name}.ipynb")
     handed_in = built / name / "handed-in"
     handed_in.mkdir()
-    nbformat.write(solution, handed_in / "solution.ipynb")
-    (handed_in / "untouched.ipynb").write_bytes(
-        (built / name / "student" / f"{name}.ipynb").read_bytes()
-    )
+    form = (built / name / "student" / f"{name}.ipynb").read_bytes()
+    (handed_in / "untouched.ipynb").write_bytes(form)
     # the experiment that a person marks takes long, and says nothing here
-    quick = [cell for cell in solution.cells if "fit(" not in cell.source]
-    for title, answer in wrong_answers(name).items():
-        cells = [*quick, new_code_cell(answer["code"])]
-        wrong = nbformat.v4.new_notebook(cells=cells)
-        nbformat.write(wrong, handed_in / f"{title}.ipynb")
+    slow = ("fit(", "recall(")
+    quick = [cell for cell in solution.cells if not any(word in cell.source for word in slow)]
+    code = [cell.source for cell in quick if cell.cell_type == "code"]
+    notebooks = {"solution": code, "one-cell": ["\n\n".join(code)]}
+    for number, group in enumerate(groups(name)):
+        notebooks[f"group-{number}"] = [*code, *(answer["code"] for answer in group.values())]
+    for title, sources in notebooks.items():
+        notebook = nbformat.v4.new_notebook(cells=[new_code_cell(text) for text in sources])
+        nbformat.write(notebook, handed_in / f"{title}.ipynb")
     command = [PYTHON, "-m", "grading", name, handed_in, "--built", built]
     command += ["--out", built / name / "out"]
-    run = subprocess.run(command, cwd=book.ROOT, capture_output=True, text=True, timeout=1200)
+    run = subprocess.run(command, cwd=book.ROOT, capture_output=True, text=True, timeout=1800)
     assert run.returncode == 0, run.stderr[-3000:]
-    text = (built / name / "out" / "grades.csv").read_text(encoding="utf-8")
+    text = (built / name / "out" / "grades.csv").read_text(encoding="utf-8-sig")
     return name, {row["student"]: row for row in csv.DictReader(io.StringIO(text))}
 
 
@@ -68,19 +85,34 @@ def points(row: dict[str, str]) -> dict[str, float]:
 
 def test_solution_gets_full_marks_and_the_form_none(graded: tuple) -> None:
     _, rows = graded
-    solution, possible = points(rows["solution"]), points(rows["(possible)"])
-    assert rows["solution"]["status"] == "graded"
-    assert solution == {question: possible[question] for question in solution}
+    possible = points(rows["(possible)"])
+    for way in ("solution", "one-cell"):
+        got = points(rows[way])
+        # the cells that made the figures hold their stored numbers to them
+        assert (rows[way]["status"], rows[way]["reason"]) == ("graded", "")
+        assert got == {question: possible[question] for question in got}
     assert set(points(rows["untouched"]).values()) == {0.0}
 
 
-def test_wrong_answers_get_their_due(graded: tuple) -> None:
+def test_answers_get_what_a_fair_teacher_gives(graded: tuple) -> None:
     name, rows = graded
-    answers = wrong_answers(name)
-    assert len(answers) >= 5
     full = points(rows["solution"])
-    got = {title: points(rows[title]) for title in answers}
-    assert got == {title: {**full, **answer["points"]} for title, answer in answers.items()}
+    got, due = {}, {}
+    for number, group in enumerate(groups(name)):
+        row = rows[f"group-{number}"]
+        assert (row["status"], row["reason"]) == ("graded", "")
+        for title, answer in group.items():
+            got[title] = points(row)[answer["question"]]
+            due[title] = answer.get("points", full[answer["question"]])
+    assert got == due
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_thirty_right_and_thirty_wrong_answers(master: Path) -> None:
+    said = yaml.safe_load((ANSWERS / f"{master.stem}.yml").read_text(encoding="utf-8"))
+    assert len(said["right"]) >= 30 and len(said["wrong"]) >= 30
+    assert all("points" not in answer for answer in said["right"].values())
+    assert all(answer["why"] for answer in said["wrong"].values())
 
 
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
@@ -142,25 +174,66 @@ def test_gradescope_zip_and_hand_marks(master: Path, built: Path) -> None:
     name = master.stem
     with zipfile.ZipFile(built / name / f"{name}-gradescope.zip") as archive:
         names = set(archive.namelist())
+        config = json.loads(archive.read("otter_config.json"))
+    assert config.get("assignment_name") is None  # otter would look for it in a form's metadata
     assert {"run_autograder", "setup.sh", "otter_config.json"} <= names
     assert sum(n.startswith("tests/") for n in names) >= 5
-    assert json.loads((built / name / "by_hand.json").read_text())
+    by_hand = json.loads((built / name / "by_hand.json").read_text(encoding="utf-8"))
+    assert by_hand
+    for question in by_hand.values():
+        assert question["title"] == "An experiment of your own"
+        assert sum(line["points"] for line in question["rubric"]) == question["points"]
+
+
+def test_a_rubric_that_does_not_add_up_is_refused() -> None:
+    master = book.read(MASTERS[0])
+    cell = next(c for c in master.cells if "| 2 | at least five seeds" in c.source)
+    cell.source = cell.source.replace("| 2 | at least", "| 3 | at least")
+    with pytest.raises(assignments.AssignmentError, match="they come to 7"):
+        assignments.by_hand(master)
 
 
 @pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
 def test_the_form_checks_itself(master: Path, built: Path, tmp_path: Path) -> None:
-    """Its cells run as a student's would, from an empty folder, and the checks answer in words."""
+    """Its cells run as a student's would, from an empty folder, whatever the file is called.
+
+    The reader's environment has no otter-grader, and the locale is an old one.
+    """
     student = book.read(built / master.stem / "student" / master.name)
     code = [cell.source for cell in student.cells if cell.cell_type == "code"]
     first, checks = code[0], [source for source in code[1:] if source.startswith("grader.check(")]
-    (tmp_path / master.name).write_text(nbformat.writes(student))
-    script = "\n".join([first, *(f"print({check})" for check in checks)])
+    assert "otter" not in first and master.name not in first
+    script = "\n".join([first, *(f"print({check})" for check in [*checks, "grader.check_all()"])])
     run = subprocess.run(
-        [PYTHON, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": ""},
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("results:") >= len(checks), run.stdout
-    assert (tmp_path / "tests").is_dir()
+    said = run.stdout.splitlines()
+    assert len(said) == 2 * len(checks), run.stdout
+    assert all(line.startswith("○ q") for line in said), run.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_the_form_tells_at_once_what_is_right(master: Path, built: Path, tmp_path: Path) -> None:
+    """With the solution's definitions every public check holds, and with stubs none does."""
+    name = master.stem
+    form = book.read(built / name / "student" / master.name)
+    solution = book.read(built / name / "autograder" / master.name)
+    code = [c.source for c in solution.cells if c.cell_type == "code" and "otter" not in c.source]
+    code = [text for text in code if "grader." not in text and "fit(" not in text]
+    script = [form.cells[0].source, *(text for text in code if "recall(" not in text)]
+    command = [sys.executable, "-c", "\n".join([*script, "print(grader.check_all())"])]
+    environment = {**os.environ, "MPLBACKEND": "agg"}
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr
+    said = run.stdout.splitlines()
+    assert len(said) >= 6 and all(line.startswith("✓ q") for line in said), run.stdout
 
 
 def test_unknown_assignment_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Marking many, several at a time: whatever one of them does, the others get their marks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from queue import Queue
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from grading import text
+from grading.limits import Limits
+from grading.marking import Mark, Outcome, mark
+from grading.results import REFUSED
+from grading.sandbox import self_test
+from grading.submissions import Submission
+
+if TYPE_CHECKING:  # only in the grader's environment
+    from otter.test_files.exception_test import ExceptionTestFile
+
+
+def try_machine(limits: Limits, workers: int) -> None:
+    """Run an exercise in the sandbox of each slot, before anyone is marked.
+
+    Raises:
+        MachineError: this machine can't grade; the message says what to do.
+    """
+    for slot in range(workers):
+        self_test(limits, slot)
+
+
+def run(
+    todo: Sequence[Submission],
+    tests: list[ExceptionTestFile],
+    limits: Limits,
+    workers: int,
+    keep: Callable[[Submission, Mark], None],
+) -> dict[str, str]:
+    """Mark submissions.
+
+    Args:
+        todo: which.
+        tests: of the assignment.
+        limits: for each.
+        workers: how many at a time.
+        keep: stores a mark as soon as it is there.
+
+    Returns:
+        Those that could not be marked, which is never their fault, with the reason.
+    """
+    slots: Queue[int] = Queue()
+    for slot in range(workers):
+        slots.put(slot)
+
+    def one(submission: Submission) -> Mark:
+        if submission.problem and not submission.digest:
+            raise OSError(submission.problem)
+        if submission.problem:
+            return refused(submission.problem, tests)
+        slot = slots.get()
+        try:
+            return mark(submission.path, tests, limits, slot)
+        finally:
+            slots.put(slot)
+
+    failed: dict[str, str] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(one, submission): submission for submission in todo}
+        try:
+            bar = tqdm(as_completed(running), total=len(running), unit="hand-in", file=sys.stderr)
+            for future in bar:
+                submission = running.pop(future)
+                try:
+                    keep(submission, future.result())
+                except Exception as error:  # named, not stored, and the others go on
+                    failed[submission.student] = text.plain(f"{type(error).__name__}: {error}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return failed
+
+
+def refused(reason: str, tests: list[ExceptionTestFile]) -> Mark:
+    """The mark of a hand-in in which there is nothing to mark."""
+    return Mark(REFUSED, reason, {file.name: list(_nothing(file, reason)) for file in tests})
+
+
+def _nothing(file: ExceptionTestFile, reason: str) -> Iterator[Outcome]:
+    """No points for a question's tests."""
+    for case in file.test_cases:
+        yield Outcome(case.name, float(case.points or 0), 0.0, case.hidden, reason)
