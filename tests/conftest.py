@@ -1,4 +1,4 @@
-"""What holds for all tests: shapes are checked at run time, and workers share the cores.
+"""What holds for all tests: a clean environment, shapes checked at run time, workers share cores.
 
 Shapes in the signatures of `utils` are checked by beartype wherever a test calls it. For the
 definitions in notebooks there is `tests.notebook_code.notebook_definitions`.
@@ -7,7 +7,16 @@ definitions in notebooks there is `tests.notebook_code.notebook_definitions`.
 from __future__ import annotations
 
 import os
+import sys
 
+from tools import environment
+
+# What the user's shell sets must not decide; what is set below is for kernels and programs as well.
+environment.adopt()
+for name in ("BOOK_SEED", "BOOK_FULL", "BOOK_REPLICATE"):
+    os.environ.pop(name, None)
+if sys.flags.optimize:
+    sys.exit("Python was started with -O, which drops assertions: the tests would pass vacuously.")
 # Two workers with two threads each would wait for each other. Kernels that nbval starts inherit
 # the variable, so this comes before anything imports torch.
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
@@ -15,7 +24,7 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
 os.environ.setdefault("BOOK_PROGRESS", "0")  # nobody looks at a bar here
 os.environ.setdefault("BOOK_DEVICE", "cpu")  # the stored outputs come from there
 
-from jaxtyping import install_import_hook
+from jaxtyping import install_import_hook  # noqa: E402
 
 _hook = install_import_hook("utils", "utils.shapes.typechecker")  # before anything imports utils
 

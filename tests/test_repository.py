@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import re
 import shutil
@@ -10,12 +12,14 @@ import subprocess
 import sys
 import time
 import tomllib
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tools import book, contents
+from tools import book, contents, setup
 from tools.book import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -41,7 +45,8 @@ def test_help_lists_every_target_with_a_line() -> None:
     listed = dict(re.findall(r"^  ([a-z]+) +(\S.*)$", run(MAKE, "help").stdout, re.M))
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.M)[1].split()
     rules = re.findall(r"^([a-z]+):", MAKEFILE, re.M)
-    assert set(listed) == set(phony) - {"setup"} == set(rules) - {"setup"}
+    hidden = {"python", "setup"}  # what others need
+    assert set(listed) == set(phony) - hidden == set(rules) - hidden
     assert {"book", "test", "serve", "notebooks", "gpu", "lock", "clean", "help"} <= set(listed)
 
 
@@ -58,12 +63,88 @@ def old_python(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for an old Python is a shell script")
-def test_an_old_python_is_refused_in_one_line(tmp_path: Path) -> None:
-    done = run(MAKE, "book", f"PYTHON={old_python(tmp_path)}")
+@pytest.mark.parametrize(
+    "target", sorted(set(re.findall(r"^([a-z]+):", MAKEFILE, re.M)) - {"help", "clean"})
+)
+def test_an_old_python_is_refused_in_one_line(target: str, tmp_path: Path) -> None:
+    done = run(MAKE, target, f"PYTHON={old_python(tmp_path)}")
     assert done.returncode != 0
     said = (done.stdout + done.stderr).strip().splitlines()
     assert len(said) == 1, said
     assert "needs Python 3.11.4 to 3.14, found Python 3.9.2" in said[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for an old Python is a shell script")
+@pytest.mark.parametrize("given", [["PYTHON="], ["PYTHON=/no/such"], ["PYTHON=a'b"], []])
+def test_no_python_is_said_in_one_line(given: list[str], tmp_path: Path) -> None:
+    """With `PYTHON` a program that is not there, or with an old one alone on the path."""
+    old_python(tmp_path).rename(tmp_path / "python3")
+    for tool in ("sh", "grep"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or "")
+    done = run(MAKE, "grade", *given, env={"PATH": str(tmp_path)})
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    found = "Python 3.9.2" if given in (["PYTHON="], []) else "none"
+    assert done.returncode != 0 and f"found {found}; install one or name it" in line
+
+
+@pytest.mark.parametrize("module", ["venv", "ensurepip"])
+def test_a_python_that_makes_no_environments_is_named_in_one_line(
+    module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == module else find(name)
+    )
+    with pytest.raises(
+        SystemExit, match=f"has no {module}, .*apt-get install python3-venv"
+    ) as told:
+        setup.create(tmp_path / "environment")
+    assert len(str(told.value).splitlines()) == 1
+    assert not (tmp_path / "environment").exists()
+
+
+def test_an_ensurepip_that_fails_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise subprocess.CalledProcessError(1, "ensurepip", b"Traceback\nno wheels")
+
+    monkeypatch.setattr(venv, "create", fail)
+    with pytest.raises(SystemExit, match="could not put pip into .*: no wheels. On Debian") as told:
+        setup.create(tmp_path / "environment")
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_pip_installs_into_the_environment_whatever_its_settings_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wheel = tmp_path / "wheels" / "speck-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("speck.py", "")
+        archive.writestr(
+            "speck-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: speck\nVersion: 1.0\n"
+        )
+        archive.writestr("speck-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("speck-1.0.dist-info/RECORD", "")
+    elsewhere = tmp_path / "elsewhere"
+    config = tmp_path / "pip.conf"
+    lines = ["[global]", "no-index = true", f"find-links = {wheel.parent.as_uri()}", "[install]"]
+    lines += ["user = true", "constraint = /no/such/file", f"target = {elsewhere}"]
+    config.write_text("\n".join(lines), encoding="utf-8")
+    settings = {"CONFIG_FILE": str(config), "USER": "1", "REQUIRE_VIRTUALENV": "1"}
+    settings |= {"CONSTRAINT": "/no/such/file", "TARGET": str(elsewhere), "NO_BINARY": ":all:"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "environment"
+    setup.create(folder)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    setup.pip(python, "speck")
+    said = run(python, "-I", "-c", "import speck; print(speck.__file__)").stdout
+    assert folder in Path(said.strip()).parents
+    assert not elsewhere.exists()
 
 
 def test_versions_of_python_agree() -> None:
@@ -76,7 +157,8 @@ def make_setup_with_a_stub(folder: Path) -> tuple[list[str], Path]:
     for name in ("requirements.txt", "requirements-peer.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     (folder / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "setup.py", folder / "tools")
+    for name in ("__init__", "environment", "setup"):
+        shutil.copy(ROOT / "tools" / f"{name}.py", folder / "tools")
     shutil.copy(ROOT / "Makefile", folder)
     # pip is replaced where setup.py calls it: each call leaves a line in pip.log.
     script = folder / "tools" / "setup.py"
@@ -126,9 +208,33 @@ def test_a_missing_browser_stops_the_tests_with_one_line() -> None:
 def test_setup_of_this_repository_has_nothing_to_do() -> None:
     started = time.monotonic()
     torch = os.environ.get("TORCH", "")  # make passes it on
-    done = run(sys.executable, "tools/setup.py", "--torch", torch, "--check")
+    done = run(sys.executable, "-m", "tools.setup", "--torch", torch, "--check")
     assert (done.returncode, done.stdout) == (0, "")
     assert time.monotonic() - started < 20
+
+
+def test_text_files_have_an_encoding() -> None:
+    """Without one, a file is read and written as the user's locale has it."""
+    found = []
+    files = [p for f in ("utils", "tools", "_ext", "grading") for p in (ROOT / f).rglob("*.py")]
+    for path in [*files, ROOT / "hatch_build.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and opens_text_without_encoding(node):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not found
+
+
+def opens_text_without_encoding(call: ast.Call) -> bool:
+    """Whether a call is `open`, `read_text` or `write_text` of text, and names no encoding."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    mode = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    if name == "open" and not isinstance(call.func, ast.Name):
+        text = bool(mode) and "b" not in mode[0] and len(mode[0]) < 3  # others open other things
+    else:
+        text = name in ("read_text", "write_text") or (
+            name == "open" and not any("b" in word for word in mode if len(word) < 4)
+        )
+    return text and all(keyword.arg != "encoding" for keyword in call.keywords)
 
 
 # --------------------------------------------------------------------------------- packages

@@ -66,9 +66,15 @@ def test_a_taken_port_is_passed_over(server: serve.Server) -> None:
         ("_build/html/intro.html", False),
         ("_build/jupyter_execute/intro.md", False),
         (".venv/lib/a.py", False),
+        (".venv-grading/lib/a.py", False),
         (".git/index", False),
         ("chapters/cnn/.ipynb_checkpoints/lenet.ipynb", False),
     ],
 )
-def test_only_sources_start_a_build(path: str, builds: bool) -> None:
-    assert serve.Sources()(Change.modified, str(serve.ROOT / path)) is builds
+@pytest.mark.parametrize("root", [serve.ROOT, Path("/home/me/build/dist/.venv/book").absolute()])
+def test_only_sources_start_a_build(
+    path: str, builds: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the book lies."""
+    monkeypatch.setattr(serve, "ROOT", root)
+    assert serve.Sources()(Change.modified, str(root / path)) is builds

@@ -27,7 +27,7 @@ def install(python: Path | str, wheel: Path, folder: Path) -> None:
         RuntimeError: The cell failed; the message is what it printed.
     """
     lines = book.colab_cell().splitlines()
-    lines = [f"    wheel = {str(wheel)!r}" if "wheel = " in line else line for line in lines]
+    lines = [f"wheel = {str(wheel)!r}" if line.startswith("wheel = ") else line for line in lines]
     stub = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
     command = [python, "-c", "\n".join([stub, *lines])]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -44,7 +44,7 @@ def main() -> int:
         subprocess.run([*pip, "--wheel-dir", name, str(book.ROOT)], check=True)
         (wheel,) = folder.glob("*.whl")
         install(sys.executable, wheel, folder)
-        for path in book.notebooks():
+        for path in book.chosen([]):
             copied = Path(shutil.copy(path, folder))
             try:
                 seconds = execute.run(book.read(copied), folder)

@@ -3,9 +3,10 @@
     tools/execute chapters/cnn/lenet.ipynb ...
     tools/execute --dry-run                          run all, store nothing
 
-A notebook runs in its own folder. The first error stops it, is printed, and leaves the file as it
-was. The measured time goes into the *Needs* line when it is off by more than a quarter. Then the
-notebook is normalised.
+A notebook runs in its own folder, in the Python that runs this, in a clean environment
+(`tools.environment`). The first error stops it, is printed, and leaves the file as it was; so does
+a figure that is there no longer. The measured time goes into the *Needs* line when it is off by
+more than a quarter. Then the notebook is normalised.
 """
 
 from __future__ import annotations
@@ -16,27 +17,47 @@ import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from tools import book, normalise
+from tools import book, environment, normalise
 
 CELL_TIMEOUT = 300  # seconds; the same as nbval's in the Makefile
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# Outputs in the book come from the CPU, also where the author has a GPU, and from the seeds and
+# data that a reader has; nobody looks at a bar.
+AS_STORED = {"BOOK_DEVICE": "cpu", "BOOK_PROGRESS": "0"}
+AS_STORED |= dict.fromkeys(("BOOK_SEED", "BOOK_FULL", "BOOK_REPLICATE"), "")
 
 
 class NotebookFailed(Exception):
     """A notebook did not run to its end; the message says where and why."""
 
 
+class OneKernel(KernelSpecManager):
+    """Knows the kernel of one Python, and none that somebody has registered under its name."""
+
+    def __init__(self, python: Path) -> None:
+        super().__init__()
+        self._argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """The kernel, whatever name is asked for."""
+        return KernelSpec(argv=self._argv, display_name="Python 3", language="python")
+
+
 def run(
     notebook: NotebookNode,
     folder: Path,
     timeout: int | None = CELL_TIMEOUT,
-    kernel: str = "python3",
+    python: Path | str = sys.executable,
+    **variables: str,
 ) -> float:
     """Execute a notebook in place.
 
@@ -44,7 +65,8 @@ def run(
         notebook: The notebook; its outputs are replaced.
         folder: The working directory of the kernel.
         timeout: The longest a cell may take, in seconds; None for as long as it takes.
-        kernel: The name of the kernel.
+        python: The Python of the kernel.
+        variables: Of its environment, in place of `AS_STORED`.
 
     Returns:
         The time from the first cell's start to the last cell's end, in seconds.
@@ -56,11 +78,10 @@ def run(
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     running: dict[str, int] = {}
-    os.environ.setdefault("BOOK_PROGRESS", "0")  # the kernel inherits it; nobody looks at a bar
     client = NotebookClient(
         notebook,
+        AsyncKernelManager(kernel_name="python3", kernel_spec_manager=OneKernel(Path(python))),
         timeout=timeout,
-        kernel_name=kernel,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
@@ -68,7 +89,7 @@ def run(
     started = time.perf_counter()
     log = tempfile.TemporaryFile(mode="w+")  # what the kernel's process says, for when it dies
     try:
-        client.execute(stderr=log)
+        client.execute(env=environment.clean(os.environ, **AS_STORED | variables), stderr=log)
     except CellExecutionError as error:
         raise NotebookFailed(readable(running["cell"], error)) from None
     except CellTimeoutError:
@@ -110,6 +131,30 @@ def record_time(notebook: NotebookNode, measured: float) -> bool:
     return False
 
 
+def pictures(notebook: NotebookNode) -> Counter[str]:
+    """How many outputs of each cell are pictures, by the cell's name."""
+    return Counter(
+        cell.id
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if normalise.shows_picture(output)
+    )
+
+
+def lost(before: Counter[str], notebook: NotebookNode) -> list[str]:
+    """What a run has done to a page that must not be stored, one sentence each."""
+    gone = before - pictures(notebook)
+    return [
+        *normalise.failures(notebook),
+        *(
+            f"cell {number} ({cell.id}): of the pictures that are stored {gone[cell.id]} came "
+            "without alternative text, or not at all; clear the cell's output if that is meant"
+            for number, cell in enumerate(notebook.cells, start=1)
+            if gone[cell.id]
+        ),
+    ]
+
+
 def require_device(name: str) -> None:
     """Stop with one line if PyTorch does not see the device."""
     import torch
@@ -132,24 +177,27 @@ def main(arguments: list[str] | None = None) -> int:
         "--keep-time", action="store_true", help="leave the stated run time alone (busy machine)"
     )
     options = parser.parse_args(arguments)
-    # Outputs in the book come from the CPU, also where the author has a GPU.
-    os.environ["BOOK_DEVICE"] = "cpu"
-    paths = options.paths or book.notebooks()
+    paths = book.chosen(options.paths)
     if not paths:
         print("tools/execute: there are no notebooks", file=sys.stderr)
         return 1
     failed: set[Path] = set()
     for path in paths:
         print(f"{path} ... ", end="", flush=True)
-        notebook = book.read(path)
-        normalise.normalise(notebook, path.stem, book.colab_cell())
         try:
+            notebook = book.read(path)
+            normalise.normalise(notebook, path.stem, book.colab_cell())
+            before = pictures(notebook)
             seconds = run(notebook, path.resolve().parent)
-        except NotebookFailed as error:
+        except (NotebookFailed, book.NotANotebook) as error:
             print(f"failed\n{path}: {error}\n")
             failed.add(path)
             continue
         print(f"{seconds:.1f} s")
+        if gone := lost(before, notebook):
+            print(*(f"{path}: not stored: {sentence}" for sentence in gone), sep="\n")
+            failed.add(path)
+            continue
         if not options.dry_run:
             stated = options.keep_time and book.run_time(notebook)
             if not stated and not record_time(notebook, seconds):

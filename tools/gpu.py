@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools import book, execute
+from tools import book, environment, execute
 
 FOLDER = book.ROOT / "tests" / "notebooks"
 WIPED = ("sanitize.cfg", "sanitize-device.cfg")
@@ -31,8 +31,10 @@ def command(paths: list[Path], workers: int, sanitize: Path) -> list[str]:
         workers: how many run at a time.
         sanitize: gets what is wiped before outputs are compared; nbval reads a single file.
     """
-    sanitize.write_text("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in WIPED))
+    text = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in WIPED)
+    sanitize.write_text(text, encoding="utf-8")
     line = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    line += ["-p", "tests.conftest"]  # by itself, pytest looks for it beside the notebooks only
     line += [f"--nbval-cell-timeout={execute.CELL_TIMEOUT}", f"--nbval-sanitize-with={sanitize}"]
     return [*line, "-n", str(workers), "--dist", "loadfile", *map(str, paths)]
 
@@ -46,11 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     execute.require_device(options.device)
     with tempfile.TemporaryDirectory() as folder:
-        line = command(
-            options.paths or book.notebooks(), options.workers, Path(folder, "sanitize.cfg")
-        )
-        environment = {**os.environ, "BOOK_DEVICE": options.device}
-        return subprocess.run(line, cwd=book.ROOT, env=environment, check=False).returncode
+        line = command(book.chosen(options.paths), options.workers, Path(folder, "sanitize.cfg"))
+        settings = environment.clean(os.environ, BOOK_DEVICE=options.device)
+        return subprocess.run(line, cwd=book.ROOT, env=settings, check=False).returncode
 
 
 if __name__ == "__main__":

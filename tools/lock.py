@@ -10,8 +10,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
+
+from tools import environment, setup
 
 ROOT = Path(__file__).resolve().parent.parent
 # PyTorch's CUDA builds pin these exactly themselves, and its CPU builds have none of them.
@@ -21,10 +22,9 @@ LEFT_TO_TORCH = re.compile(r"^(triton|nvidia-|cuda-)")
 def main() -> int:
     """Run the command line."""
     with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True, symlinks=os.name != "nt")
+        setup.create(Path(folder))
         scripts = Path(folder, "Scripts" if os.name == "nt" else "bin")
-        quiet = ["--quiet", "--disable-pip-version-check"]
-        subprocess.run([scripts / "python", "-m", "pip", "install", *quiet, "uv"], check=True)
+        setup.pip(scripts / "python", "uv")
         draft = Path(folder, "requirements.txt")
         options = ["--universal", "--python-version", "3.11", "--no-annotate", "--quiet"]
         label = ["--custom-compile-command", "make lock"]
@@ -38,7 +38,7 @@ def main() -> int:
             "-o",
             draft,
         ]
-        subprocess.run(command, check=True, cwd=ROOT)
+        subprocess.run(command, check=True, cwd=ROOT, env=environment.clean(os.environ))
         lines = draft.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = "".join(line for line in lines if not LEFT_TO_TORCH.match(line))
     (ROOT / "requirements.txt").write_text(kept, encoding="utf-8", newline="\n")

@@ -38,7 +38,7 @@ import nbformat
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from tools import assignments, book, mutations, normalise
+from tools import assignments, book, environment, execute, mutations, normalise
 from tools.mutations import Mutation
 from utils import pages
 
@@ -351,10 +351,9 @@ class Worker:
     """A process that tries code, so that what loops for ever can be stopped."""
 
     def __init__(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-        self.environment = environment | {
-            "BOOK_DEVICE": "cpu", "BOOK_PROGRESS": "0", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"
-        }  # fmt: skip
+        given = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        settings = execute.AS_STORED | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        self.environment = environment.clean(given, **settings)
         self.process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Worker:

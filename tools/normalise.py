@@ -36,6 +36,7 @@ LANGUAGE_INFO = {
 VOLATILE_CELL_METADATA = ("execution", "ExecuteTime", "collapsed", "scrolled", "id", "trusted")
 COLAB_TAGS = ["colab", "remove-cell"]
 FIGURE_TYPES = ("image/png", "image/svg+xml", "image/jpeg")
+NAMED_IMAGE = re.compile(r"""<img\b[^>]*\balt=["']\s*[^"'\s]""")
 EMBEDDED_PNG = re.compile(r"data:image/png;base64,((?:[A-Za-z0-9+/=]|\\?\n)+)")
 
 
@@ -206,9 +207,33 @@ def normalise(notebook: NotebookNode, slug: str, colab_source: str) -> None:
 
 
 # --------------------------------------------------------------------------------- problems
+def shows_picture(output: NotebookNode) -> bool:
+    """Whether an output is a figure, or HTML with an image that says what it is."""
+    data = output.get("data", {})
+    return bool(data.keys() & set(FIGURE_TYPES) or NAMED_IMAGE.search(data.get("text/html", "")))
+
+
+def failures(notebook: NotebookNode) -> list[str]:
+    """What was run and did not come to what its metadata say: errors, and figures without one."""
+    found = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code" or cell.execution_count is None:
+            continue
+        where = f"cell {number} ({cell.get('id', 'no id')})"
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in cell.metadata.get(
+                "tags", []
+            ):
+                found.append(f"{where}: an error: {output.ename}: {output.evalue}")
+        described = {"figure", "image"} & cell.metadata.get("mystnb", {}).keys()
+        if described and not any(map(shows_picture, cell.outputs)):
+            found.append(f"{where}: its metadata (mystnb) describe a figure, and it shows none")
+    return found
+
+
 def problems(notebook: NotebookNode) -> list[str]:
     """What normalising cannot repair, one sentence each."""
-    found = []
+    found = failures(notebook)
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code":
             continue
@@ -223,7 +248,7 @@ def problems(notebook: NotebookNode) -> list[str]:
                 found.append(f"{where}: figure without alternative text (mystnb.image.alt)")
             html = data.get("text/html", "")
             for image in re.findall(r"<img\b[^>]*>", html):
-                if not re.search(r"""\balt=(["'])\s*[^"'\s]""", image):
+                if not NAMED_IMAGE.match(image):
                     found.append(f"{where}: <img> in HTML without alternative text")
             if re.search(r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?\w*:?//""", html):
                 found.append(f"{where}: HTML that asks another host for something")
@@ -253,8 +278,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     source = book.colab_cell()
     failed = False
-    for path in options.paths or book.notebooks():
-        notebook = book.read(path)
+    for path in book.chosen(options.paths):
+        try:
+            notebook = book.read(path)
+        except book.NotANotebook as error:
+            failed = True
+            print(error)
+            continue
         before = path.read_text(encoding="utf-8")
         normalise(notebook, path.stem, source)
         if dumps(notebook) != before:

@@ -50,7 +50,7 @@ def up_to_the_last_trial(notebook: NotebookNode) -> list[str]:
 
 def is_replicable(path: Path) -> bool:
     """Whether a page tries its claims with `utils.claims`."""
-    return "utils.old_claims" not in path.read_text(encoding="utf-8")
+    return not path.is_file() or "utils.old_claims" not in path.read_text(encoding="utf-8")
 
 
 def run_name(seed: int, device: str) -> str:
@@ -73,13 +73,13 @@ def replicate(path: Path, seed: int, device: str) -> tuple[Path, dict[str, Any]]
         raise execute.NotebookFailed("no trial stands on this page")
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder, "trials.jsonl")
-        os.environ |= {
+        variables = {
             "BOOK_REPLICATE": str(lines),
             "BOOK_SEED": str(seed),
             "BOOK_DEVICE": device,
             "OMP_NUM_THREADS": "1",
         }
-        execute.run(notebook, path.resolve().parent, timeout=None)
+        execute.run(notebook, path.resolve().parent, timeout=None, **variables)
         text = lines.read_text(encoding="utf-8")
     trials = {trial.pop("claim"): trial for trial in map(json.loads, text.splitlines())}
     page = f"{path.parent.name}/{path.stem}"
@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, help="pages at a time")
     options = parser.parse_args(arguments)
     execute.require_device(options.device)
-    paths = options.paths or [path for path in book.notebooks() if is_replicable(path)]
+    paths = options.paths or [path for path in book.chosen([]) if is_replicable(path)]
     if old := [path for path in paths if not is_replicable(path)]:
         parser.error(f"{old[0]} still uses utils.old_claims, whose trials cannot be replicated")
     failed: list[str] = []
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
             path = jobs[job]
             try:
                 target, result = job.result()
-            except execute.NotebookFailed as error:
+            except (execute.NotebookFailed, book.NotANotebook) as error:
                 print(f"{path}: failed\n{error}\n", flush=True)
                 failed.append(str(path))
                 continue

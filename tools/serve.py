@@ -20,6 +20,7 @@ from pathlib import Path
 
 from watchfiles import DefaultFilter, watch
 
+from tools import environment
 from tools.book import ROOT
 
 HTML = ROOT / "_build" / "html"
@@ -37,12 +38,13 @@ class Sources(DefaultFilter):
     """What the pages are made from, and not what is made."""
 
     made = ("_build", "build", "dist", ".ruff_cache", ".ipynb_checkpoints", ".jupyter_cache")
-    ignore_dirs = (*DefaultFilter.ignore_dirs, *made)
+    ignore_dirs = (*DefaultFilter.ignore_dirs, ".venv-grading", *made)
     suffixes = (".md", ".ipynb", ".yml", ".bib", ".css", ".js", ".svg", ".png", ".py")
 
     def __call__(self, change, path: str) -> bool:
         """Whether a change of this file asks for a new build."""
-        return path.endswith(self.suffixes) and super().__call__(change, path)
+        inside = os.path.relpath(path, ROOT)  # the book itself may lie in a folder called build
+        return path.endswith(self.suffixes) and super().__call__(change, inside)
 
 
 class Server(ThreadingHTTPServer):
@@ -86,8 +88,9 @@ class Handler(SimpleHTTPRequestHandler):
 def build() -> bool:
     """Build what changed; True if there is a book to look at afterwards."""
     scripts = Path(sys.executable).parent
-    done = subprocess.run([scripts / "jupyter-book", "build", ".", "-q"], cwd=ROOT, check=False)
-    return done.returncode == 0
+    command = [str(scripts / "jupyter-book"), "build", ".", "-q"]
+    settings = environment.clean(os.environ)
+    return subprocess.run(command, cwd=ROOT, env=settings, check=False).returncode == 0
 
 
 def start(port: int, attempts: int = 20) -> Server:

@@ -8,16 +8,22 @@ Run by the Makefile with any supported Python; uses the standard library only.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
+import importlib.util
 import os
 import re
 import subprocess
 import sys
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+if not __package__:  # run by its path
+    sys.path.insert(0, str(ROOT))
+
+from tools import environment as clean_environment  # noqa: E402
+
 INPUTS = ("requirements.txt", "requirements-peer.txt", "pyproject.toml", "tools/setup.py")
 
 
@@ -66,12 +72,37 @@ def fingerprint(environment: Environment, torch: str) -> str:
 def python_version(python: Path) -> tuple[int, int] | None:
     """The version of an environment's Python, or None where it does not run or has no pip."""
     code = "import pip, sys; print(*sys.version_info[:2])"
+    command: list[str | Path] = [python, "-I", "-c", code]
     try:
-        answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     major, minor = answer.stdout.split()
     return int(major), int(minor)
+
+
+def create(folder: Path) -> None:
+    """Make an environment in place of what is there.
+
+    Raises:
+        SystemExit: this Python can't; the message says what is missing.
+    """
+    this = f"Python {sys.version.split()[0]} ({sys.executable})"
+    debian = f"python3-venv or python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    for module in ("venv", "ensurepip"):
+        if importlib.util.find_spec(module) is None:
+            sys.exit(
+                f"{this} has no {module}, without which it can make no environment. On Debian and "
+                f"Ubuntu: apt-get install {debian}; then run make again."
+            )
+    import venv
+
+    try:
+        venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
+    except subprocess.CalledProcessError as error:
+        said = (error.output or b"").decode(errors="replace").strip().splitlines()
+        why = said[-1] if said else str(error)
+        sys.exit(f"{this} could not put pip into {folder}: {why}. On Debian, {debian} may help.")
 
 
 def pip(python: Path, *arguments: str) -> None:
@@ -81,7 +112,26 @@ def pip(python: Path, *arguments: str) -> None:
         subprocess.CalledProcessError: pip failed.
     """
     quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([python, "-m", "pip", "install", *quiet, *arguments], check=True, cwd=ROOT)
+    command: list[str | Path] = [python, "-m", "pip", "install", *quiet, *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, env=pip_variables(python))
+
+
+def pip_variables(python: Path) -> dict[str, str]:
+    """The variables for pip: of its settings, in files too, only those that lead to the network.
+
+    Others (`user`, `target`, `constraint`, ...) would put packages elsewhere, or others than asked.
+    """
+    variables = clean_environment.clean(os.environ)
+    command: list[str | Path] = [python, "-m", "pip", "config", "list"]
+    told = subprocess.run(
+        command, capture_output=True, env=variables, check=False, encoding="utf-8"
+    )
+    lines = re.findall(r"^([\w:]+)\.([\w-]+)=(.+)$", told.stdout, re.M)
+    for section in ("global", "install", ":env:"):  # a later one has the last word
+        for place, name, value in lines:
+            if place == section and name in clean_environment.NETWORK:
+                variables["PIP_" + name.upper().replace("-", "_")] = ast.literal_eval(value)
+    return variables | {"PIP_CONFIG_FILE": os.devnull}
 
 
 def install(environment: Environment, torch: str) -> None:
@@ -120,7 +170,12 @@ def main() -> int:
     wanted = fingerprint(environment, options.torch)
     there = python_version(environment.python)
     other = options.same_python and there != sys.version_info[:2]
-    if there and not other and stamp.exists() and stamp.read_text().strip() == wanted:
+    if (
+        there
+        and not other
+        and stamp.exists()
+        and stamp.read_text(encoding="utf-8").strip() == wanted
+    ):
         return 0
     if options.check:
         print(f"{folder.name} is not what the requirements ask for: run make")
@@ -128,7 +183,7 @@ def main() -> int:
     # Installing into what an interrupted run left behind can miss broken files: start afresh.
     if there is None or there < (3, 11) or other or interrupted.exists():
         print(f"Making {folder.name} with Python {sys.version.split()[0]} ...", flush=True)
-        venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
+        create(folder)
     stamp.unlink(missing_ok=True)
     interrupted.touch()
     where = f"{environment.what} into {folder.name}"
@@ -143,7 +198,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; the next make starts the installation afresh.")
         return 130
-    stamp.write_text(wanted + "\n")
+    stamp.write_text(wanted + "\n", encoding="utf-8")
     interrupted.unlink()
     return 0
 

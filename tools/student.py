@@ -66,12 +66,16 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         print(f"There is no {', '.join(missing)}: name notebooks of chapters/.", file=sys.stderr)
         return 2
-    for path in options.paths or book.notebooks():
+    for path in book.chosen(options.paths):
         target = options.into / path.parent.name / path.name
         if target.resolve() == path.resolve():
             print(f"{path} would be overwritten: choose another folder.", file=sys.stderr)
             return 2
-        student = without_solutions(book.read(path))
+        try:
+            student = without_solutions(book.read(path))
+        except book.NotANotebook as error:
+            print(error, file=sys.stderr)
+            return 2
         target.parent.mkdir(parents=True, exist_ok=True)
         normalise.write(student, target)
         print(target)

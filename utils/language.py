@@ -120,13 +120,21 @@ def next_token(
         rng: where chance comes from.
 
     Raises:
-        ValueError: a setting that leaves no token to draw.
+        ValueError: a setting that leaves no token to draw, or logits without a largest that is
+            finite.
     """
-    if temperature < 0 or not 0 < top_p <= 1 or (top_k is not None and top_k < 1):
+    if not temperature >= 0 or not 0 < top_p <= 1 or (top_k is not None and top_k < 1):
         raise ValueError(f"temperature {temperature}, top_k {top_k}, top_p {top_p}")
     if temperature == 0:
         return logits.argmax(-1)
     p, order = (logits / temperature).softmax(-1).sort(descending=True, stable=True)
+    if p.isnan().any():
+        if logits.amax(-1).isfinite().all():
+            raise ValueError(
+                f"temperature {temperature}: too small for these logits, which overflow when they "
+                "are divided by it; 0 takes the largest."
+            )
+        raise ValueError("A row of logits holds nan or inf, or only -inf: there is no largest.")
     if top_k is not None:
         p[..., top_k:] = 0
         p = p / p.sum(-1, keepdim=True)

@@ -11,6 +11,7 @@ import json
 import re
 import symtable
 import sys
+import warnings
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -23,21 +24,29 @@ _count = itertools.count()
 def gather(chapters: Path) -> dict[str, Any]:
     """All exercises that have a checker, and the code that their pages define before them.
 
+    Notebooks that the book does not list, such as copies and notes, are left alone with a warning.
+
     Args:
-        chapters: the folder of the parts.
+        chapters: the folder of the parts; beside it lies the book's ``_toc.yml``.
 
     Returns:
         ``pages``: by "part/slug" the sources of the page's code cells before its exercises;
         ``exercises``: by label the page, the sources of the exercise's code cells, and by the name
         of each answer the checker's.
+
+    Raises:
+        ValueError: a page is no notebook; the message names it.
     """
     pages: dict[str, list[str]] = {}
     exercises: dict[str, Any] = {}
-    for path in sorted(chapters.glob("*/*.ipynb")):
+    for path in sorted(chapters.glob("[!.]*/*.ipynb")):
         page = f"{path.parent.name}/{path.stem}"
+        if not is_listed(page, chapters):
+            warnings.warn(f"chapters/{page}.ipynb is not in _toc.yml: left alone", stacklevel=2)
+            continue
         before, label, inside = [], None, False
         seen = False
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for cell in _cells(path):
             source = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
                 seen |= bool(re.search(r"^##\s+Exercises\b", source, re.M))
@@ -56,6 +65,24 @@ def gather(chapters: Path) -> dict[str, Any]:
             pages[page] = before
     exercises = {label: entry for label, entry in exercises.items() if entry["answers"]}
     return {"pages": pages, "exercises": exercises}
+
+
+def is_listed(page: str, chapters: Path) -> bool:
+    """Whether the book's ``_toc.yml``, beside its chapters, lists a page ("part/slug")."""
+    toc = chapters.parent / "_toc.yml"
+    if not toc.is_file():
+        return True
+    text = toc.read_text(encoding="utf-8")
+    line = rf"^[ -]*file: *chapters/{re.escape(page)}(?:\.ipynb)?\s*(?:#.*)?$"
+    return bool(re.search(line, text, re.M))
+
+
+def _cells(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook as they are stored."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no notebook: {error!r}") from error
 
 
 def what_is_needed(sources: list[str], names: Collection[str]) -> list[ast.stmt]:

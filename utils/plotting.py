@@ -191,6 +191,10 @@ def image_grid(
         raise ValueError(f"Expected (n, height, width) or (n, 1|3, height, width): {pixels.shape}")
     if titles is not None and len(titles) != len(pixels):
         raise ValueError(f"{len(titles)} titles for {len(pixels)} images.")
+    if pixels.size == 0:
+        raise ValueError(f"There is nothing to draw: the images have the shape {pixels.shape}.")
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns={columns}: a row needs at least one image.")
     columns = columns or min(len(pixels), 10)
     rows = math.ceil(len(pixels) / columns)
     height = size * (1.25 if titles is not None else 1.02)

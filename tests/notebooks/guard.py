@@ -1,5 +1,7 @@
 """Two things that nbval passes over, made failures: notebooks never run, and kernels that died.
 
+A notebook in `chapters` that is no page of the book, such as a copy, is left alone with a warning.
+
 nbval compares nothing in a cell that has no execution count, so a notebook that was never run
 passes. And it waits for a dead kernel until the cell's time is over.
 """
@@ -13,6 +15,8 @@ from typing import Any
 import nbval.kernel
 import nbval.plugin
 import pytest
+
+from tools import book
 
 POLL = 1.0  # seconds between two looks at the kernel's process
 # Cards and figures are held to their plain text; HTML holds measured numbers, SVG holds the look.
@@ -45,6 +49,9 @@ def install() -> None:
                     raise
 
     def collect_what_was_run(self: Any) -> Any:
+        if self.path in book.strays():
+            self.warn(pytest.PytestWarning(book.left_alone(self.path)))
+            return []
         cells = list(collect(self))
         unrun = [cell.cell_num for cell in cells if cell.cell.execution_count is None]
         if unrun or not cells:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import random
+import re
+import shutil
+import subprocess
 import sys
+import venv
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import nbformat
 import pytest
@@ -16,7 +21,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from tests.notebook_code import notebook_definitions
-from tools import book, execute, normalise
+from tools import book, execute, lint, normalise, student
+from utils import pages
+
+ROOT = book.ROOT
 
 SVG = """<?xml version="1.0" encoding="utf-8" standalone="no"?>
 <!-- Created with matplotlib (https://matplotlib.org/) -->
@@ -167,6 +175,54 @@ def test_colab_cell_does_nothing_elsewhere() -> None:
     assert "subprocess" not in namespace
 
 
+@pytest.mark.parametrize("place", ["beside", "folder", "PYTHONPATH", "package", "nowhere"])
+def test_colab_cell_finds_out_that_utils_is_not_the_book_s(place: str, tmp_path: Path) -> None:
+    """A page downloaded alone, with another `utils` or none."""
+    venv.create(tmp_path / "environment", symlinks=os.name != "nt")
+    scripts = tmp_path / "environment" / ("Scripts" if os.name == "nt" else "bin")
+    here = tmp_path / "here"
+    here.mkdir()
+    modules = {"beside": here, "PYTHONPATH": tmp_path / "modules"}.get(place)
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    if place in ("folder", "package"):
+        site = next((tmp_path / "environment").glob("[Ll]ib*/**/site-packages"))
+        modules = (here if place == "folder" else site) / "utils"
+        (modules / "other").mkdir(parents=True)
+    if modules:
+        modules.mkdir(exist_ok=True)
+        name = "__init__.py" if place == "package" else "utils.py"
+        (modules / name).write_text("raise SystemExit('imported')", encoding="utf-8")
+    if place == "PYTHONPATH":
+        variables["PYTHONPATH"] = str(modules)
+    (here / "cell.py").write_text(book.colab_cell(), encoding="utf-8")
+    done = subprocess.run(
+        [scripts / "python", "cell.py"],
+        cwd=here,
+        env=variables,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    *_, what, then = done.stderr.strip().splitlines()
+    assert what.startswith("ImportError: This page needs the book's helpers;")
+    expected = "`utils` is not here" if place == "nowhere" else f"`utils` is {modules}"
+    assert expected in what
+    assert re.search(r"Run %pip install https://\S+\.whl and .*restart the kernel", then)
+
+
+def test_colab_cell_says_so_where_colab_s_installation_is_hidden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file utils.py that somebody has uploaded to Colab."""
+    (tmp_path / "utils.py").touch()
+    stub = SimpleNamespace(run=lambda command, check: None)
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "subprocess", stub)
+    monkeypatch.delitem(sys.modules, "utils", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"`utils` is .*utils\.py: rename or uninstall it"):
+        exec(book.colab_cell(), {})
+
+
 def test_colab_cell_pins_the_release_and_keeps_torch_and_numpy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -196,6 +252,144 @@ def test_outputs_and_time_are_stored(tmp_path: Path) -> None:
     assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == [1, 2]
     assert book.run_time(notebook) in (5, 10)
     assert normalise.main(["--check", str(path)]) == 0
+
+
+DRAW = "from IPython.display import SVG\nSVG('<svg></svg>')"
+HTML = 'from IPython.display import HTML\nHTML(\'<img alt="a cat" src="data:,">\')'
+DESCRIBED = {"mystnb": {"image": {"alt": "a line from 0 to 1"}}}
+
+
+@pytest.mark.parametrize(
+    ("source", "now", "metadata", "message"),
+    [
+        (DRAW, "1", DESCRIBED, "its metadata (mystnb) describe a figure, and it shows none"),
+        (DRAW, "1", {}, "of the pictures that are stored 1 came without"),
+        (HTML, "1", DESCRIBED, "describe a figure, and it shows none"),
+        (HTML, HTML.replace("a cat", ""), {}, "of the pictures that are stored 1 came without"),
+        (
+            "1",
+            "try:\n    1 / 0\nexcept ZeroDivisionError:\n    get_ipython().showtraceback()",
+            {},
+            "an error: ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+def test_a_page_without_its_figures_or_with_an_error_is_not_stored(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    now: str,
+    metadata: dict[str, object],
+    message: str,
+) -> None:
+    path = tmp_path / "page.ipynb"
+    cells = [new_markdown_cell(NEEDS), new_code_cell(source, metadata=metadata)]
+    nbformat.write(new_notebook(cells=cells), path)
+    execute.main([str(path)])
+    notebook = book.read(path)
+    notebook.cells[2].source = now
+    normalise.write(notebook, path)
+    before = path.read_bytes()
+    capsys.readouterr()
+    assert execute.main([str(path)]) == 1
+    said = capsys.readouterr().out
+    assert f"{path}: not stored: cell 3" in said and message in said
+    assert path.read_bytes() == before
+    notebook.cells[2].source = source
+    normalise.write(notebook, path)
+    execute.main([str(path)])
+    assert book.read(path).cells[2].outputs
+
+
+@pytest.mark.parametrize("tool", [execute, normalise, student])
+@pytest.mark.parametrize("content", [None, "", "{}", "[1]", "<<<<<<< HEAD"])
+def test_what_is_no_notebook_is_named_in_one_line(
+    tool: ModuleType, content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "notes.ipynb"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert tool.main([str(path)]) in (1, 2)
+    said = "".join(capsys.readouterr())
+    assert str(path) in said and "Traceback" not in said
+
+
+@pytest.fixture
+def book_with_strays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A book of one page, and beside it what editors and readers leave."""
+    part = tmp_path / "chapters" / "cnn"
+    part.mkdir(parents=True)
+    (part / ".ipynb_checkpoints").mkdir()
+    shutil.copy(book.ROOT / "chapters" / "cnn" / "lenet.ipynb", part)
+    for name in ("lenet-Copy1", "Untitled", ".ipynb_checkpoints/lenet-checkpoint"):
+        shutil.copy(part / "lenet.ipynb", part / f"{name}.ipynb")
+    (part / "notes.ipynb").touch()
+    toc = "root: intro\nchapters:\n  - file: chapters/cnn/lenet  # a page\n"
+    (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    for function in (book.notebooks, book.strays, book.left_alone):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path,))
+    return tmp_path
+
+
+STRAYS = ["lenet-Copy1", "Untitled", "notes"]
+
+
+def test_strays_are_left_alone_with_a_line(
+    book_with_strays: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [path.stem for path in book.chosen([])] == ["lenet"]
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(lines) == [
+        f"{Path('chapters', 'cnn', name)}.ipynb is not in _toc.yml and is left alone"
+        for name in sorted(STRAYS)
+    ]
+
+
+def test_the_wheel_and_check_leave_strays_alone_with_a_line(book_with_strays: Path) -> None:
+    with pytest.warns(UserWarning, match="not in _toc.yml: left alone") as warned:
+        found = pages.gather(book_with_strays / "chapters")
+    assert list(found["pages"]) == ["cnn/lenet"]
+    assert {entry["page"] for entry in found["exercises"].values()} == {"cnn/lenet"}
+    assert len(warned) == len(STRAYS)
+
+
+def test_a_broken_page_is_named(book_with_strays: Path) -> None:
+    (book_with_strays / "chapters" / "cnn" / "lenet.ipynb").write_text("{", encoding="utf-8")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match=r"lenet\.ipynb is no notebook"):
+        pages.gather(book_with_strays / "chapters")
+
+
+def test_nbval_leaves_strays_alone_with_a_line(book_with_strays: Path) -> None:
+    """In a copy of what it needs, because it knows the book by the place of its own files."""
+    for name in ("tools", "tests", "utils"):
+        shutil.copytree(
+            ROOT / name, book_with_strays / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "_config.yml"):
+        shutil.copy(ROOT / name, book_with_strays)
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    command += ["--collect-only", "-q", "-p", "tests.conftest", "chapters"]
+    done = subprocess.run(command, cwd=book_with_strays, capture_output=True, encoding="utf-8")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "chapters/cnn/lenet.ipynb" in said and "Untitled.ipynb::" not in said
+    for name in STRAYS:
+        assert f"{name}.ipynb is not in _toc.yml and is left alone" in said
+
+
+def test_lint_leaves_strays_alone_with_a_line(
+    book_with_strays: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = book_with_strays / "chapters" / "cnn"
+    (part / "lenet-Copy1.ipynb").rename(part / "lenet-Copy [1].ipynb")
+    for name in ("pyproject.toml", "chapters/ruff.toml"):
+        shutil.copy(ROOT / name, book_with_strays / name)
+    assert lint.main() == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(STRAYS)
+    (part.parent / "bad.py").write_text("import  os", encoding="utf-8")
+    assert lint.main() == 1
 
 
 @pytest.mark.parametrize(

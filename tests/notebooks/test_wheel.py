@@ -7,7 +7,6 @@ the notebook's first cell installs the helpers into it. Only the address of the 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -78,18 +77,12 @@ def test_a_copied_notebook_runs_with_only_the_wheel(
         f"{version('torch')} {version('numpy')}"
     )
 
-    spec = tmp_path / "jupyter" / "kernels" / "colab"
-    spec.mkdir(parents=True)
-    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    content = {"argv": argv, "display_name": "Colab", "language": "python"}
-    (spec / "kernel.json").write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     work = tmp_path / "work"
     work.mkdir()
     copied = Path(shutil.copy(book.ROOT / "chapters" / f"{PAGE}.ipynb", work))
     notebook = book.read(copied)
     notebook.cells.append(new_code_cell("import utils\nprint(utils.__file__)"))
-    execute.run(notebook, work, kernel="colab")
+    execute.run(notebook, work, python=python)
     imported = Path(notebook.cells[-1].outputs[0].text.strip())
     assert environment.resolve() in imported.resolve().parents
 

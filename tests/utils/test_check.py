@@ -1,7 +1,10 @@
 """Checkers of exercises say what is wrong in words."""
 
 import math
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,6 +80,55 @@ def test_python_numbers_are_compared_in_double_precision():
     assert_close(1 / 3, 1 / 3, tolerance=1e-16)
     with pytest.raises(AssertionError):
         assert_close(1 / 3 + 1e-12, 1 / 3, tolerance=1e-14)
+
+
+class OnMPS(torch.Tensor):
+    """A tensor as on Apple's GPUs, which have no double precision."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        wanted = {function, *args[1:], *(kwargs or {}).values()}
+        if {torch.Tensor.double, torch.float64, torch.complex128} & wanted:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        plain = [arg.as_subclass(torch.Tensor) for arg in args[:1]]
+        if function is torch.Tensor.cpu:
+            return plain[0]
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_right_answers_are_right_on_a_device_without_double_precision():
+    here = torch.tensor([1.0, 2.0])
+    with pytest.raises(TypeError):
+        here.as_subclass(OnMPS).double()
+    assert_close(here.as_subclass(OnMPS), here)
+    assert_close(here, here.as_subclass(OnMPS))
+    assert remark(lambda x: (2 * x).as_subclass(OnMPS), doubles).state == "right"
+    with pytest.raises(AssertionError, match=r"expected 3 at \[1\], got 2"):
+        assert_close(here.as_subclass(OnMPS), torch.tensor([1.0, 3.0]))
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "complaint"),
+    [
+        (1j, 0.0, r"expected 0, got 0\+1j"),
+        (torch.tensor([1 + 1j]), torch.tensor([1 - 1j]), r"expected 1-1j at \[0\], got 1\+1j"),
+        (torch.ones(1), torch.tensor([1 + 1j]), r"expected 1\+1j at \[0\], got 1"),
+    ],
+)
+def test_imaginary_parts_are_compared(actual, expected, complaint):
+    assert_close(actual, actual)
+    with pytest.raises(AssertionError, match=complaint):
+        assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("how", ["-O", "PYTHONOPTIMIZE"])
+def test_nothing_is_checked_where_assertions_are_dropped(how):
+    code = "def spec(f):\n    assert f(1) == 2\nfrom utils.check import remark\nremark(abs, spec)"
+    command = [sys.executable, *([how] if how == "-O" else []), "-c", code]
+    settings = os.environ | {"PYTHONOPTIMIZE": "" if how == "-O" else "1"}
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "drops assertions: every answer would pass" in done.stderr
 
 
 def test_arrays_and_infinities():

@@ -222,6 +222,26 @@ def test_mirror_that_is_down(server, cache):
     assert holds_the_file(cache)
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_are_none_are_named_and_mirrors_tried(
+    server, cache, tmp_path, monkeypatch, content
+):
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content, encoding="utf-8")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setattr(downloads, "BACK_OFF", 20.0)  # another attempt cannot cure it
+    start = time.monotonic()
+    secure = server.url("good").replace("http:", "https:")
+    with pytest.raises(DataError) as told:
+        fetch(remote(secure, secure))
+    said = str(told.value)
+    assert said.count(f"check REQUESTS_CA_BUNDLE={bundle}") == 2 and "Make room" not in said
+    assert time.monotonic() - start < downloads.BACK_OFF
+    fetch(remote(secure, server.url("good")))
+    assert holds_the_file(cache)
+
+
 def test_all_addresses_are_named_when_all_fail(server, cache):
     with pytest.raises(DataError, match=r"(?s)/404: 404.*/wrong: delivers"):
         fetch(remote(server.url("404"), server.url("wrong")))

@@ -87,6 +87,23 @@ def test_byte_pairs():
         BytePairs(text, 100)
 
 
+@pytest.mark.parametrize(
+    ("logits", "temperature", "complaint"),
+    [
+        ([1.0, 2.0], 1e-40, "temperature 1e-40: too small for these logits"),
+        ([1.0, 2.0], 1e-320, "temperature 1e-320: too small for these logits"),
+        ([1.0, math.nan], 1.0, "row of logits holds nan or inf"),
+        ([1.0, math.inf], 1.0, "row of logits holds nan or inf"),
+        ([-math.inf, -math.inf], 1.0, "only -inf"),
+        ([1.0, 2.0], math.nan, "temperature nan"),
+        ([1.0, 2.0], -1.0, "temperature -1.0"),
+    ],
+)
+def test_next_token_says_why_it_cannot_draw(logits, temperature, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        next_token(torch.tensor([logits, [0.0, 0.0]]), temperature=temperature)
+
+
 def test_next_token():
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().expand(4000, 4)
 

@@ -62,6 +62,11 @@ def test_what_is_no_image_is_refused():
         image_grid(torch.rand(4, 4))
     with pytest.raises(ValueError, match="2 titles for 3 images"):
         image_grid(torch.rand(3, 4, 4), titles=["a", "b"])
+    for shape in ((0, 4, 4), (0, 3, 4, 4), (2, 0, 4)):
+        with pytest.raises(ValueError, match="nothing to draw"):
+            image_grid(torch.rand(shape))
+    with pytest.raises(ValueError, match="columns=-1"):
+        image_grid(torch.rand(3, 4, 4), columns=-1)
 
 
 def test_lines_are_drawings_and_images_are_pictures():

@@ -16,14 +16,23 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from utils.paths import cache_dir, local_data
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT = 30.0  # seconds to wait for a connection, and for each next piece of the body
 ATTEMPTS = 4  # for each address, where a fault may pass
 BACK_OFF = 1.0  # seconds before the second attempt; twice as long before each further one
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that another attempt may cure
 CHUNK = 1 << 16
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class _Refused(Exception):
+    """A request could not be made at all, because of a setting of this machine."""
 
 
 class DataError(RuntimeError):
@@ -116,6 +125,8 @@ def _try_address(url: str, part: Path, remote: Remote) -> str | None:
             time.sleep(BACK_OFF * 2 ** (attempt - 1))
         try:
             _transfer(url, part)
+        except _Refused as error:
+            return str(error)
         except requests.HTTPError as error:
             problem = str(error)
             if error.response is None or error.response.status_code not in PASSING:
@@ -130,14 +141,31 @@ def _try_address(url: str, part: Path, remote: Remote) -> str | None:
     return f"{problem} ({ATTEMPTS} attempts)"
 
 
-def _transfer(url: str, part: Path) -> None:
-    """Write the body of ``url`` to ``part``, with a progress bar that leaves nothing behind."""
+def _request(url: str) -> "requests.Response":
+    """Ask for ``url``.
+
+    Raises:
+        _Refused: the certificates that it is held to are not there, or not the right ones.
+    """
     import requests
-    from tqdm import tqdm
 
     # A server that compressed on the way would change the bytes that are to be verified.
     headers = {"Accept-Encoding": "identity"}
-    with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
+    try:
+        return requests.get(url, stream=True, timeout=TIMEOUT, headers=headers)
+    except OSError as error:  # which those of requests are as well
+        if isinstance(error, requests.RequestException) and "CERTIFICATE" not in str(error):
+            raise
+        named = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
+        hint = f" (check {', '.join(named)}: a file of certificates)" if named else ""
+        raise _Refused(f"{error}{hint}") from error
+
+
+def _transfer(url: str, part: Path) -> None:
+    """Write the body of ``url`` to ``part``, with a progress bar that leaves nothing behind."""
+    from tqdm import tqdm
+
+    with _request(url) as response:
         response.raise_for_status()
         size = response.headers.get("Content-Length", "")
         total = int(size) if size.isdigit() else None

@@ -97,7 +97,7 @@ def _from_sklearn(name: str, device: torch.device | str) -> Table:
 
 
 def _airfoil(device: torch.device | str) -> Table:
-    lines = fetch(_AIRFOIL).read_text().strip().splitlines()
+    lines = fetch(_AIRFOIL).read_text(encoding="utf-8").strip().splitlines()
     rows = [[float(number) for number in line.split()] for line in lines]
     values = torch.tensor(rows, device=device)
     return Table(
