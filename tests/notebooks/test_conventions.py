@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tests.notebooks import conventions
 from tools import book, normalise
+from utils.pages import is_listed
 
 NOTEBOOKS = book.notebooks()
 SVG = "<svg></svg>"
@@ -50,10 +53,21 @@ def test_the_list_of_old_pages_only_shrinks() -> None:
             assert len(kept) < len(conventions.STANDARD), f"{path.stem} is old no longer"
 
 
-def test_toc_lists_what_is_there_and_nothing_else() -> None:
+def test_toc_lists_what_is_there_and_nothing_twice() -> None:
     there = {f"{path.parent.name}/{path.stem}" for path in NOTEBOOKS}
     assert set(book.toc_pages()) == there
     assert len(book.toc_pages()) == len(there), "a notebook is listed twice"
+    assert all(is_listed(page, book.ROOT / "chapters") for page in there)
+
+
+def test_every_notebook_that_is_kept_is_a_page() -> None:
+    """Copies and notes that are in no commit are left alone."""
+    listing = ["git", "ls-files", "-z", "chapters/*/*.ipynb"]
+    done = subprocess.run(listing, cwd=book.ROOT, capture_output=True, encoding="utf-8")
+    kept = {book.ROOT / name for name in done.stdout.split("\0") if name}
+    for path in book.strays():
+        assert path not in kept, f"{path.name} is not in _toc.yml"
+        warnings.warn(book.left_alone(path), stacklevel=1)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -224,6 +238,7 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("address", give("diagrams.draw()", outputs=ADDRESS), conventions.shows_what_it_should),
     ("other host", give("diagrams.draw()", outputs=REMOTE), conventions.shows_what_it_should),
     ("html image", give("def add", outputs=NO_ALT), conventions.shows_what_it_should),
+    ("no figure", give("diagrams.draw()", outputs=[]), conventions.shows_what_it_should),
     ("no alt", give("diagrams.draw()", metadata=NotebookNode()), conventions.shows_what_it_should),
     ("poor picture", replace("Text.", "![x](a.png)"), conventions.alternative_texts_say_something),
     ("blanks", replace("diagrams.draw()", "diagrams.draw()  \n"), conventions.is_canonical),
