@@ -35,7 +35,8 @@ from grading import (
 from grading.bubblewrap import Unavailable, available
 from grading.gradebook import Gradebook, WrongGradebook
 from grading.limits import Limits, enforced
-from grading.marking import Mark, load_tests
+from grading.marking import load_tests
+from grading.marks import Mark
 from grading.plan import Plan
 from grading.results import Assignment, Result
 from grading.sandbox import MachineError

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grading import text
-from grading.marking import DONE, Outcome
+from grading.marks import DONE, Outcome
 from grading.results import Assignment, Result
 
 SHOWN = ("public", "names", "all")  # how much of hidden checks a page shows

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from grading.marking import Mark, Outcome
+from grading.marks import Mark, Outcome
 from grading.submissions import Submission
 
 VERSION = 2

@@ -12,7 +12,7 @@ from pathlib import Path
 from grading import text
 from grading.gradebook import Gradebook, HandMark, Kept
 from grading.hand import sign
-from grading.marking import Mark
+from grading.marks import Mark
 from grading.roster import Person
 from grading.submissions import RESERVED, Submission
 

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from grading import text
 from grading.limits import Limits
-from grading.marking import Mark, Outcome, mark
+from grading.marking import mark
+from grading.marks import Mark, Outcome
 from grading.results import REFUSED
 from grading.sandbox import self_test
 from grading.submissions import Submission

@@ -17,7 +17,7 @@ import pytest
 
 from grading import exports, plan, roster, runner, submissions, text, uploads
 from grading.limits import Limits
-from grading.marking import Mark, Outcome
+from grading.marks import Mark, Outcome
 from grading.results import Assignment, Result, absent
 from grading.roster import Roster
 from tests.assignments.test_hostile import GOOD, PYTHON, TESTS, notebook, zipped

@@ -11,7 +11,7 @@ import pytest
 
 from grading import feedback, hand, overview, results
 from grading.gradebook import Gradebook, HandMark, WrongGradebook
-from grading.marking import Mark, Outcome
+from grading.marks import Mark, Outcome
 from grading.results import Assignment, Result
 from grading.submissions import Submission
 

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from grading import excerpt, hand, reading, results, rubric
 from grading.gradebook import Gradebook
-from grading.marking import Mark, Outcome
+from grading.marks import Mark, Outcome
 from grading.results import Assignment
 from grading.submissions import find
 from tests.site.chromium import ARGUMENTS, find_chromium

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from grading import marking, remote
+from grading import marking, marks, remote, session, words
 from grading.limits import Limits
-from grading.marking import NOTHING, Mark, Session
+from grading.marks import Mark
 from grading.sandbox import MachineError, StudentError
+from grading.session import Session
+from grading.words import NOTHING
 from utils import assert_close
 
 LIMITS = Limits(seconds=240, memory=3 << 30)
@@ -402,7 +404,7 @@ def test_what_hidden_tests_hand_in_is_not_shown(tmp_path: Path) -> None:
     assert said[1].startswith("it raises an error in line 8 of code cell 1")
     assert said[2] == "it raises ZeroDivisionError"
     assert said[-1] == "told before"
-    assert result.status == marking.PARTLY
+    assert result.status == marks.PARTLY
     assert result.reason.endswith("its process ended with status 3")
 
 
@@ -412,9 +414,9 @@ def test_a_graded_row_says_that_cells_failed(tmp_path: Path) -> None:
 
     cells = [*(f"no_{i}" for i in range(600)), "%pip install x\ndef double(x):\n    return 2 * x"]
     result = graded(tmp_path, cells, case(double))
-    assert (result.status, result.total) == (marking.DONE, 1.0)
+    assert (result.status, result.total) == (marks.DONE, 1.0)
     assert result.reason.startswith("600 cells failed: code cell 1 (`no_0`): NameError")
-    assert len(result.reason) <= marking.LONGEST
+    assert len(result.reason) <= words.LONGEST
     assert len(result.errors) == 21
     assert result.errors[-1] == "and 580 more"
     assert result.left_out == ["code cell 601: `%pip install x`"]
@@ -429,7 +431,7 @@ def test_a_stopped_row_names_what_stopped_it(tmp_path: Path) -> None:
         "def double(x):\n    return 2 * x\nfactor = 2\nwhile True:\n    pass\nfactor = 3",
     ]
     result = graded(tmp_path, cells, case(double), seconds=15, call_seconds=3)
-    assert (result.status, result.total) == (marking.PARTLY, 1.0)
+    assert (result.status, result.total) == (marks.PARTLY, 1.0)
     assert result.reason.startswith("code cell 2 (`def double(x):`): ")
     assert "3 s" in result.reason
     assert "its imports and definitions" in result.reason
@@ -452,7 +454,7 @@ def test_a_fault_of_the_machine_is_tried_again_and_is_no_mark(
 
     def never(x: Any) -> None: ...
 
-    monkeypatch.setattr(marking, "Sandbox", Broken)
+    monkeypatch.setattr(session, "Sandbox", Broken)
     with pytest.raises(MachineError, match="no memory"):
         graded(tmp_path, ["x = 1"], case(never))
     assert Broken.starts == marking.TRIES
@@ -473,6 +475,6 @@ def test_an_unreadable_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     path.write_text("x = 1")
     file = SimpleNamespace(name="q1", test_cases=[case(never)])
     result = marking.mark(path, [file])  # type: ignore[list-item]
-    assert (result.status, result.total) == (marking.REFUSED, 0.0)
+    assert (result.status, result.total) == (marks.REFUSED, 0.0)
     assert "Python script" in result.reason
     assert ".ipynb" in result.reason

@@ -1,0 +1,170 @@
+"""A student's notebook, read and run in a sandbox, and run again if a limit was broken."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from grading.limits import Limits
+from grading.remote import Line
+from grading.sandbox import Sandbox, SandboxError, StudentError
+from grading.words import short
+
+RESTARTS = 4  # after that, what is left gets no points
+SHORT = 60  # characters of a cell's first line
+
+
+class Unreadable(Exception):
+    """What was handed in is no notebook; the message says why, in words for the student."""
+
+
+class Session:
+    """A student's notebook, run, and run again without what was at fault if a limit was broken.
+
+    Use it in a ``with`` statement: afterwards no process of it is left.
+
+    Args:
+        data: the file that was handed in.
+        file: its name.
+        names: what the tests look at.
+        limits: for each start.
+        slot: see `Sandbox`.
+
+    Attributes:
+        failed: what went wrong in cells, by their numbers, in words.
+        stops: which limits were broken, in words.
+        left_out: lines that were not run.
+    """
+
+    def __init__(
+        self, data: bytes, file: str, names: list[str], limits: Limits, slot: int = 0
+    ) -> None:
+        self.failed: dict[int, str] = {}
+        self.stops: list[str] = []
+        self.left_out: list[str] = []
+        self._data, self._file, self._names = data, file, names
+        self._limits, self._slot = limits, slot
+        self._cells: dict[int, str] | None = None
+        self._only_lasting: set[int] = set()  # cells of which the rest broke a limit
+        self._values: dict[str, Any] = {}
+        self._line: Line | None = None
+        self._open = ExitStack()
+        self._starts = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def start(self) -> None:
+        """Read the notebook and run its cells.
+
+        Raises:
+            Unreadable: it is none.
+        """
+        try:
+            self._ready()
+        except SandboxError:
+            return  # each test says so
+
+    def fetch(self, name: str) -> Any:
+        """What the student calls by this name.
+
+        Raises:
+            StudentError: there is no such name.
+            SandboxError: limits were broken, or have been too often.
+        """
+        self._ready()
+        value = self._values[name]
+        if isinstance(value, StudentError | SandboxError):
+            raise value
+        return copy.deepcopy(value)
+
+    @property
+    def heard(self) -> bool:
+        """Whether a long text has come back since this was last set."""
+        return self._line is not None and self._line.heard
+
+    @heard.setter
+    def heard(self, value: bool) -> None:
+        if self._line is not None:
+            self._line.heard = value
+
+    def cell(self, number: int) -> str:
+        """A cell in the student's own terms: its number and its first line."""
+        lines = [line.strip() for line in (self._cells or {}).get(number, "").splitlines()]
+        code = [line for line in lines if line and line[0] != "#" and line != "pass"]
+        first = next(iter([*code, *filter(None, lines)]), "")
+        return f"code cell {number} (`{short(first, SHORT)}`)"
+
+    def line(self, number: int, line: int) -> str:
+        """A line of a cell; empty if there is none."""
+        lines = (self._cells or {}).get(number, "").splitlines()
+        return short(lines[line - 1].strip(), SHORT) if 1 <= line <= len(lines) else ""
+
+    def _ready(self) -> Line:
+        """A sandbox in which the cells have been run, and the names been looked up."""
+        while self._line is None or self._line.broken:
+            self._open.close()
+            self._line = None
+            if self._starts > RESTARTS:
+                raise SandboxError(f"limits were broken {self._starts} times; the rest was not run")
+            self._starts += 1
+            line = self._line = Line(self._open.enter_context(Sandbox(self._limits, self._slot)))
+            if self._cells is None:
+                self._cells = self._read(line)
+            if self._run_cells(line, self._cells):
+                self._look_up(line)
+        return self._line
+
+    def _read(self, line: Line) -> dict[int, str]:
+        """The cells by number, read in the sandbox before any of the student's code runs."""
+        data = torch.frombuffer(bytearray(self._data or b" "), dtype=torch.uint8)
+        try:
+            found = line.ask(do="read", name=self._file, data=data)
+            cells = {int(cell["number"]): str(cell["source"]) for cell in found}
+            for cell in found:
+                where = f"code cell {cell['number']}"
+                self.left_out += [f"{where}: `{short(x)}`" for x in cell["left_out"]]
+        except StudentError as error:
+            said = str(error).removeprefix("Unreadable: ")
+            raise Unreadable(short(said)) from None
+        except SandboxError as error:
+            raise Unreadable(f"It could not be read: {short(str(error))}.") from None
+        return cells
+
+    def _run_cells(self, line: Line, cells: dict[int, str]) -> bool:
+        """Whether all cells have been run; errors in them are no hindrance."""
+        for number, source in list(cells.items()):
+            lasting = number in self._only_lasting
+            try:
+                line.ask(do="run", number=number, source=source, lasting=lasting)
+            except StudentError as error:
+                if number not in self.failed and not lasting:
+                    self.failed[number] = f"{self.cell(number)}: {short(str(error))}"
+            except SandboxError as error:
+                what = "all of it" if lasting else "all but its imports and definitions"
+                self.stops.append(f"{self.cell(number)}: {short(str(error))}; {what} was left out")
+                if lasting:
+                    cells[number] = ""
+                self._only_lasting.add(number)
+                return False
+        return True
+
+    def _look_up(self, line: Line) -> None:
+        """Look up all names at once: no hidden test has run yet in this process."""
+        for name in self._names:
+            if isinstance(self._values.get(name), SandboxError):
+                continue  # to look it up broke a limit
+            try:
+                self._values[name] = line.fetch(name)
+            except StudentError as error:
+                self._values[name] = error
+            except SandboxError as error:
+                self._values[name] = error
+                self.stops.append(f"when `{name}` was looked up: {short(str(error))}")
+                return
