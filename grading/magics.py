@@ -144,6 +144,8 @@ def _line(line: str, left_out: list[str]) -> str:
     )
     if name == "pylab":
         return indent + PYLAB
+    if name == "run" and (script := re.match(r"([\w./-]+\.py)\s*$", code)):
+        return f"{indent}exec(compile(open({script[1]!r}).read(), {script[1]!r}, 'exec'))"
     if name in RUN:
         code = OPTIONS.sub("", code, count=1) if code.startswith("-") else code
         if code and LINE.match(code) is None:

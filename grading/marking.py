@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from grading import wire
 from grading.limits import Limits
 from grading.marks import DONE, PARTLY, REFUSED, Mark, Outcome
+from grading.remote import Remote
 from grading.sandbox import MachineError, SandboxError, StudentError
 from grading.session import Session, Unreadable
 from grading.words import NOTHING, missing, other_kind, raised, short, unsaid
@@ -94,13 +95,19 @@ def _marked(
     data: bytes, name: str, tests: list[ExceptionTestFile], limits: Limits, slot: int
 ) -> Mark:
     """The mark of a notebook."""
-    cases = [case for file in tests for case in file.test_cases]
-    names = list(dict.fromkeys(x for case in cases for x in case.body._get_func_params()))
+    names = {
+        file.name: list(
+            dict.fromkeys(x for c in file.test_cases for x in c.body._get_func_params())
+        )
+        for file in tests
+    }
     with Session(data, name, names, limits, slot) as session:
         session.start()
-        done = {id(case): _outcome(case, session) for case in cases if not case.hidden}
-        done |= {id(case): _outcome(case, session) for case in cases if case.hidden}
-    questions = {file.name: [done[id(case)] for case in file.test_cases] for file in tests}
+        looked = [Looked(file, names[file.name], session) for file in tests]
+        for hidden in (False, True):
+            for question in looked:
+                question.look(hidden)
+    questions = {question.file.name: question.best() for question in looked}
     failed = [session.failed[number] for number in sorted(session.failed)]
     errors, left_out = _some([*session.stops, *failed]), _some(session.left_out)
     if session.stops:
@@ -110,6 +117,55 @@ def _marked(
         count = "1 cell" if len(failed) == 1 else f"{len(failed)} cells"
         reason = short(f"{count} failed: {'; '.join(failed[:3])}")
     return Mark(DONE, reason, questions, errors, 0.0, left_out)
+
+
+class Looked:
+    """A question's tests, of the answer as it was checked in the notebook or as it is at the end.
+
+    What was checked counts, unless it was nothing yet; a function may be mended below its check,
+    and then the better of the two counts. (Of answers in words and numbers there is no second.)
+
+    Args:
+        file: the question's tests.
+        names: what they look at.
+        session: of the student.
+    """
+
+    def __init__(self, file: ExceptionTestFile, names: list[str], session: Session) -> None:
+        self.file, self._names, self._session = file, names, session
+        self._moments = session.moments(file.name)
+        self._done: dict[str, dict[int, Outcome]] = {moment: {} for moment in self._moments}
+
+    def look(self, hidden: bool) -> None:
+        """Run the public tests, or the hidden ones."""
+        cases = [case for case in self.file.test_cases if case.hidden is hidden]
+        first, *end = self._moments
+        done = self._done[first]
+        done |= {id(case): _outcome(case, self._session, first) for case in cases}
+        lost = any(outcome.earned < outcome.points or outcome.message for outcome in done.values())
+        may_be_better = lost or (not hidden and not self._session.same(self.file.name))
+        for moment in end if may_be_better and self._may_be_mended(first) else []:
+            self._done[moment] |= {id(c): _outcome(c, self._session, moment) for c in cases}
+
+    def best(self) -> list[Outcome]:
+        """The outcomes, in the order of the tests."""
+        first = self._done[self._moments[0]]
+        tries = [first, *({**first, **self._done[m]} for m in self._moments[1:])]
+        chosen = max(tries, key=lambda done: sum(outcome.earned for outcome in done.values()))
+        return [chosen[id(case)] for case in self.file.test_cases]
+
+    def _may_be_mended(self, moment: str) -> bool:
+        """Whether the answer is a function, or there is none yet at this moment."""
+        values = [self._session.known(name, moment) for name in self._names]
+        return any(isinstance(value, Remote | StudentError) or _blank(value) for value in values)
+
+
+def _blank(value: Any) -> bool:
+    """Whether an answer, or a part of it, is left open."""
+    parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list | tuple):
+        return any(map(_blank, parts))
+    return value is None or value is ...
 
 
 def _some(messages: list[str]) -> list[str]:
@@ -129,11 +185,11 @@ def _title(case: Any) -> str:
     return name if re.fullmatch(r".* - \d+", case.name) else case.name
 
 
-def _outcome(case: Any, session: Session) -> Outcome:
+def _outcome(case: Any, session: Session, moment: str) -> Outcome:
     """What comes of a test. Whatever the student's values do when they are used, it ends here."""
     outcome, test = _nothing(case), case.body
     try:
-        values = {name: session.fetch(name) for name in test._get_func_params()}
+        values = {name: session.fetch(name, moment) for name in test._get_func_params()}
     except SandboxError as error:
         outcome.message = short(str(error))
         return outcome
@@ -156,8 +212,8 @@ def _outcome(case: Any, session: Session) -> Outcome:
         said = re.split(r" \(|: ", str(error))[0] if case.hidden else str(error)
         outcome.message = short(said)
         session.stops.append(f"when checked, {outcome.name}: {outcome.message}")
-    except NotWritten:
-        outcome.message = NOTHING
+    except NotWritten as error:
+        outcome.message = _not_written(str(error), values, session)
     except StudentError as error:
         outcome.message = unsaid(str(error), session.line) if case.hidden else raised(str(error))
     except (wire.WireError, AssertionError) as error:
@@ -168,3 +224,11 @@ def _outcome(case: Any, session: Session) -> Outcome:
         outcome.message = other_kind(type(error).__name__, "" if heard else str(error))
     outcome.message = short(outcome.message)
     return outcome
+
+
+def _not_written(said: str, values: dict[str, Any], session: Session) -> str:
+    """What is missing where an answer is."""
+    if "'" in said:  # it names a part of the answer
+        return said
+    functions = [name for name, value in values.items() if isinstance(value, Remote)]
+    return session.unfinished(functions) if functions else NOTHING

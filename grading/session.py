@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import torch
@@ -11,10 +12,16 @@ import torch
 from grading.limits import Limits
 from grading.remote import Line
 from grading.sandbox import Sandbox, SandboxError, StudentError
-from grading.words import short
+from grading.words import NOTHING, short
 
 RESTARTS = 4  # after that, what is left gets no points
 SHORT = 60  # characters of a cell's first line
+END = ""  # the moment after the last cell
+UNFINISHED = {
+    "return": "`{}` returns None where an answer is expected: is there a `return`?",
+    "below": "there is nothing here yet: the last cell that defines `{}` is empty, and takes the "
+    "place of what an earlier one defines",
+}
 
 
 class Unreadable(Exception):
@@ -29,7 +36,7 @@ class Session:
     Args:
         data: the file that was handed in.
         file: its name.
-        names: what the tests look at.
+        names: what each question's tests look at.
         limits: for each start.
         slot: see `Sandbox`.
 
@@ -40,7 +47,7 @@ class Session:
     """
 
     def __init__(
-        self, data: bytes, file: str, names: list[str], limits: Limits, slot: int = 0
+        self, data: bytes, file: str, names: dict[str, list[str]], limits: Limits, slot: int = 0
     ) -> None:
         self.failed: dict[int, str] = {}
         self.stops: list[str] = []
@@ -49,7 +56,9 @@ class Session:
         self._limits, self._slot = limits, slot
         self._cells: dict[int, str] | None = None
         self._only_lasting: set[int] = set()  # cells of which the rest broke a limit
-        self._values: dict[str, Any] = {}
+        self._same: dict[str, bool] = {}  # for each question that the notebook checks
+        self._values: dict[tuple[str, str], Any] = {}  # by moment and name
+        self._at = END
         self._line: Line | None = None
         self._open = ExitStack()
         self._starts = 0
@@ -71,18 +80,36 @@ class Session:
         except SandboxError:
             return  # each test says so
 
-    def fetch(self, name: str) -> Any:
-        """What the student calls by this name.
+    def moments(self, question: str) -> list[str]:
+        """Where a question's answer is found: when the notebook checks it; `END`, after all cells.
+
+        A later cell may use a name again, which takes nothing from an answer that was checked.
+        """
+        return [question, END] if question in self._same else [END]
+
+    def same(self, question: str) -> bool:
+        """Whether a question's names stand for the same objects when checked and at the end."""
+        return self._same.get(question, True)
+
+    def fetch(self, name: str, moment: str) -> Any:
+        """What the student calls by this name at this moment, which it is from then on.
 
         Raises:
             StudentError: there is no such name.
             SandboxError: limits were broken, or have been too often.
         """
-        self._ready()
-        value = self._values[name]
+        line = self._ready()
+        if moment != self._at:
+            line.ask(do="go", moment=moment)
+            self._at = moment
+        value = self._values[moment, name]
         if isinstance(value, StudentError | SandboxError):
             raise value
         return copy.deepcopy(value)
+
+    def known(self, name: str, moment: str) -> Any:
+        """What was found under a name; an error if nothing was."""
+        return self._values.get((moment, name), StudentError("nothing was looked up"))
 
     @property
     def heard(self) -> bool:
@@ -93,6 +120,14 @@ class Session:
     def heard(self, value: bool) -> None:
         if self._line is not None:
             self._line.heard = value
+
+    def unfinished(self, names: Iterable[str]) -> str:
+        """What is missing in a function that returns nothing, in words."""
+        for name in names:
+            with suppress(StudentError):
+                if what := UNFINISHED.get(self._ready().ask(do="unfinished", name=name)):
+                    return what.format(name)
+        return NOTHING
 
     def cell(self, number: int) -> str:
         """A cell in the student's own terms: its number and its first line."""
@@ -119,6 +154,7 @@ class Session:
                 self._cells = self._read(line)
             if self._run_cells(line, self._cells):
                 self._look_up(line)
+            self._at = END
         return self._line
 
     def _read(self, line: Line) -> dict[int, str]:
@@ -157,14 +193,25 @@ class Session:
 
     def _look_up(self, line: Line) -> None:
         """Look up all names at once: no hidden test has run yet in this process."""
-        for name in self._names:
-            if isinstance(self._values.get(name), SandboxError):
-                continue  # to look it up broke a limit
-            try:
-                self._values[name] = line.fetch(name)
-            except StudentError as error:
-                self._values[name] = error
-            except SandboxError as error:
-                self._values[name] = error
-                self.stops.append(f"when `{name}` was looked up: {short(str(error))}")
-                return
+        try:
+            checked = line.ask(do="moments", names=self._names)
+            self._same = {question: checked[question] is True for question in checked}
+            for moment in [*self._same, END]:
+                line.ask(do="go", moment=moment)
+                for name in self._names.get(moment) or sum(self._names.values(), []):
+                    self._look_up_one(line, moment, name)
+        except (StudentError, TypeError):  # student code has changed what does this
+            self._same = {}
+        except SandboxError as error:
+            self.stops.append(f"when answers were looked up: {short(str(error))}")
+
+    def _look_up_one(self, line: Line, moment: str, name: str) -> None:
+        if isinstance(self._values.get((moment, name)), SandboxError):
+            return  # to look it up broke a limit
+        try:
+            self._values[moment, name] = line.fetch(name)
+        except StudentError as error:
+            self._values[moment, name] = error
+        except SandboxError as error:
+            self._values[moment, name] = error
+            raise

@@ -18,10 +18,14 @@ import os
 import reprlib
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any
 
+import torch
+
 from grading import magics
+from utils import forms
 
 COLAB = "elsewhere"  # what stands in for google.colab
 STAND_INS = ("otter", COLAB)
@@ -74,19 +78,31 @@ class Nothing:
         return ""
 
 
+@dataclass
+class Moment:
+    """What the student's code had made of the notebook's names and of PyTorch's settings."""
+
+    names: dict[str, Any]
+    dtype: torch.dtype
+    gradients: bool
+
+
 class Notebook:
     """A notebook's cells and names; from here on, `__main__` is its module.
 
     Attributes:
         names: the student's.
-        sources: the text of functions and classes by name, the last of each name.
+        sources: the texts of functions and classes by name, in the order of their definitions.
+        moments: the names as they were when a question was checked, by question.
     """
 
     def __init__(self) -> None:
         self._module = ModuleType("__main__")
         self.names: dict[str, Any] = self._module.__dict__
-        self.names["grader"] = Nothing()  # where the cell that makes one is missing
-        self.sources: dict[str, str] = {}
+        self.sources: dict[str, list[str]] = {}
+        self.moments: dict[str, Moment] = {}
+        self.grader = _Grader(self)
+        self.names["grader"] = self.grader  # where the cell that makes one is missing
         self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._loop = asyncio.new_event_loop()
         self._shown: list[Any] = []
@@ -122,11 +138,24 @@ class Notebook:
                 self._execute(statement, name, place == len(body) - 1)
                 if isinstance(statement, ast.FunctionDef | ast.ClassDef):
                     text = "".join(lines[statement.lineno - 1 : statement.end_lineno])
-                    self.sources[statement.name] = text
+                    self.sources.setdefault(statement.name, []).append(text)
             except BaseException as error:
                 failed = failed or error
         if failed:
             raise CellError(number, left_out) from failed
+
+    def keep(self, moment: str) -> None:
+        """Keep the names as they are now."""
+        now = Moment(dict(self.names), torch.get_default_dtype(), torch.is_grad_enabled())
+        self.moments[moment] = now
+
+    def go(self, moment: str) -> None:
+        """Have the names be those of a moment, also for functions that look them up."""
+        then = self.moments[moment]
+        self.names.clear()
+        self.names.update(then.names)
+        torch.set_default_dtype(then.dtype)
+        torch.set_grad_enabled(then.gradients)
 
     def _execute(self, statement: ast.stmt, name: str, last: bool) -> None:
         if not (last and isinstance(statement, ast.Expr)):
@@ -154,7 +183,8 @@ class Notebook:
     def _prepare(self) -> None:
         """Put a notebook's names and stand-ins where student code looks for them."""
         sys.path.insert(0, "")  # modules that a cell has written
-        sys.meta_path.insert(0, _Finder())  # also where the real modules are installed
+        sys.meta_path.insert(0, _Finder(self.grader))  # also where the real modules are installed
+        forms.Checks = lambda *args, **kwargs: self.grader  # type: ignore[misc, assignment]
         shell = _Shell(self)
         kernel = ModuleType("IPython.core.getipython")
         kernel.get_ipython = lambda: shell  # type: ignore[attr-defined]
@@ -166,6 +196,18 @@ class Notebook:
         # what is compiled gives the same numbers, and compiling needs a compiler and minutes
         os.environ["TORCH_COMPILE_DISABLE"] = "1"
         os.environ.setdefault("USER", "student")  # who has no name on this machine
+
+
+class _Grader(Nothing):
+    """What a form calls `grader`: here it only keeps what each question's check has seen."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+
+    def check(self, question: object = "", *args: Any, **kwargs: Any) -> Nothing:
+        """Keep the names as they are now, for a question."""
+        self._notebook.keep(str(question))
+        return Nothing()
 
 
 class _Shell(Nothing):
@@ -213,7 +255,10 @@ class _Captured(Nothing):
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules in which every name is there and does nothing."""
+    """Finds modules in which every name is there and does nothing, but otter's notebook."""
+
+    def __init__(self, grader: _Grader) -> None:
+        self._grader = grader
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -225,6 +270,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         module = ModuleType(spec.name)
         module.__getattr__ = Nothing().__getattr__  # type: ignore[method-assign]
+        if spec.name == "otter":
+            module.Notebook = lambda *args, **kwargs: self._grader  # type: ignore[attr-defined]
         return module
 
     def exec_module(self, module: ModuleType) -> None:

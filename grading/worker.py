@@ -21,9 +21,10 @@ from utils.observe import observed
 
 LONGEST = 400  # characters of an error that travel
 ITEMS = 100_000  # of an object that is iterated over
+END = ""  # the moment after the last cell
 OPERATIONS = frozenset(
-    "read run get source call gradients observed attribute item items length generator state "
-    "seed".split()
+    "read run moments go get source unfinished call gradients observed attribute item items "
+    "length generator state seed".split()
 )
 
 
@@ -48,6 +49,24 @@ class Worker:
         """Run a cell, see `Notebook.run`."""
         self.notebook.run(number, source, lasting)
 
+    def moments(self, names: dict[str, list[str]]) -> dict[str, bool]:
+        """The questions that were checked, of those whose names are given; called after all cells.
+
+        Returns:
+            For each, whether its names stand for the same objects still.
+        """
+        self.notebook.keep(END)
+        end = self.notebook.moments[END].names
+        checked = {q: self.notebook.moments[q].names for q in names if q in self.notebook.moments}
+        return {
+            question: all(then.get(name) is end.get(name) for name in names[question])
+            for question, then in checked.items()
+        }
+
+    def go(self, moment: str) -> None:
+        """Have names be what they were when a question was checked, or at the end."""
+        self.notebook.go(moment)
+
     def get(self, name: str) -> Any:
         """A name of the student's."""
         if name not in self.notebook.names:
@@ -56,7 +75,21 @@ class Worker:
 
     def source(self, name: str) -> str:
         """The text of a function or class in the notebook; empty if it isn't there."""
-        return self.notebook.sources.get(name, "")
+        return self.notebook.sources.get(name, [""])[-1]
+
+    def unfinished(self, name: str) -> str:
+        """What is missing in a function that returns nothing: its body, or a return.
+
+        Returns:
+            "body"; "below", if an empty definition has taken a finished one's place; "return"; or
+            nothing, if it isn't in the notebook.
+        """
+        empty = [notebooks.is_stub(text) for text in self.notebook.sources.get(name, [])]
+        if not empty:
+            return ""
+        if not empty[-1]:
+            return "return"
+        return "body" if all(empty) else "below"
 
     def call(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call one of the student's objects."""

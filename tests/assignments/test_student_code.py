@@ -15,7 +15,7 @@ from grading import marking, marks, remote, session, words
 from grading.limits import Limits
 from grading.marks import Mark
 from grading.sandbox import MachineError, StudentError
-from grading.session import Session
+from grading.session import END, Session
 from grading.words import NOTHING
 from utils import assert_close
 
@@ -153,6 +153,7 @@ CASES: dict[str, list[str]] = {
     "a-remainder": ["%matplotlib inline\nNAME = (28\n% 20)"],
     "a-text-with-a-magic": ["%time x = 1\ntext = '''\n%time\n!ls\n'''\nNAME = len(text) - 3"],
     "writes-a-module": ["%%writefile mine.py\nEIGHT = 8", "from mine import EIGHT as NAME"],
+    "runs-a-script": ["%%writefile eight.py\nEIGHT = 8", "%run eight.py", "NAME = EIGHT"],
     "bash": ["%%bash\necho 'it isn''t Python'", "NAME = 8"],
     "indented": ["    NAME = 8\n    len('x')"],
     "check-in-the-cell": [OTTER],
@@ -193,7 +194,7 @@ def notebook(cells: list[str]) -> bytes:
 
 def run(cells: list[str], *names: str) -> Session:
     """A session of a notebook with these cells."""
-    session = Session(notebook(cells), "mine.ipynb", list(names), LIMITS)
+    session = Session(notebook(cells), "mine.ipynb", {"q1": list(names)}, LIMITS)
     session.start()
     return session
 
@@ -209,7 +210,7 @@ def ran() -> Iterator[Session]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_runs_as_in_a_notebook(ran: Session, case: str) -> None:
-    assert ran.fetch(f"answer_{list(CASES).index(case)}") == 8, ran.failed
+    assert ran.fetch(f"answer_{list(CASES).index(case)}", END) == 8, ran.failed
 
 
 def test_no_cell_failed_and_what_was_left_out_is_said(ran: Session) -> None:
@@ -240,10 +241,10 @@ def failing() -> Iterator[Session]:
 
 
 def test_what_stands_below_an_error_is_defined_and_the_rest_reported(failing: Session) -> None:
-    assert failing.fetch("name")() == 8
-    assert failing.fetch("Net")
+    assert failing.fetch("name", END)() == 8
+    assert failing.fetch("Net", END)
     with pytest.raises(StudentError, match="left_out"):
-        failing.fetch("left_out")
+        failing.fetch("left_out", END)
     assert failing.failed[2] == (
         "code cell 2 (`1 / 0`): ZeroDivisionError: division by zero (line 2); "
         "1 statement below it did not run"
@@ -267,19 +268,19 @@ def test_text_is_plain(failing: Session) -> None:
 
 
 def test_iteration_ends(failing: Session) -> None:
-    assert list(failing.fetch("seven")()) == list(range(7))
-    assert len(failing.fetch("things")) == 3
-    assert 2 in failing.fetch("things")
+    assert list(failing.fetch("seven", END)()) == list(range(7))
+    assert len(failing.fetch("things", END)) == 3
+    assert 2 in failing.fetch("things", END)
     with pytest.raises(StudentError, match="100,000"):
-        list(failing.fetch("endless")())
+        list(failing.fetch("endless", END)())
 
 
 def test_dots_are_dots(failing: Session) -> None:
-    assert failing.fetch("hole") == {"a": ..., "b": 2}
+    assert failing.fetch("hole", END) == {"a": ..., "b": 2}
 
 
 def test_a_generator_goes_on_where_the_student_s_code_left_it(failing: Session) -> None:
-    draw = failing.fetch("draw")
+    draw = failing.fetch("draw", END)
     ours, theirs = (torch.Generator().manual_seed(1) for _ in range(2))
     for _ in range(2):
         assert_close(draw(3, generator=ours), torch.rand(3, generator=theirs))
