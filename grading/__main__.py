@@ -92,8 +92,9 @@ def grade(told: argparse.Namespace) -> int:
     planned = plan.make(find(told.submissions, ours), class_list)
     limits = Limits(seconds=told.seconds, memory=told.memory << 20)
     signed = f"{told.seconds:g} s, {told.memory} MB"
+    going = [exports.destination(class_list, place)] if class_list else []
     if told.dry:
-        return show(told, planned, digest, signed)
+        return show(told, planned, digest, signed, going)
     planned.check()
     available()
     told.out.mkdir(parents=True, exist_ok=True)
@@ -130,6 +131,7 @@ def grade(told: argparse.Namespace) -> int:
             files = exports.write(told.out, platform, class_list, place, rows, assignment)
             run.lines += exports.warnings(class_list, rows, assignment)
             run.lines.append(f"For {platform.capitalize()}: {', '.join(map(str, files))}")
+        run.lines += going
         summary(book, told.out, planned, assignment, rows, run)
     return SOME_NOT_MARKED if run.failed else 0
 
@@ -159,8 +161,10 @@ def to_mark(
     return [s for s in there if told.again or not book.has(s, digest, limits)]
 
 
-def show(told: argparse.Namespace, planned: Plan, digest: str, limits: str) -> int:
-    """Say what would be done, and do nothing."""
+def show(
+    told: argparse.Namespace, planned: Plan, digest: str, limits: str, going: list[str]
+) -> int:
+    """Say what would be done and where points would go, and do nothing."""
     path = told.out / "gradebook.sqlite"
     todo = planned.handed_in.submissions
     if path.is_file():
@@ -168,7 +172,7 @@ def show(told: argparse.Namespace, planned: Plan, digest: str, limits: str) -> i
             todo = to_mark(told, planned, book, digest, limits)
     elif told.student:
         todo = [s for s in todo if s.student == planned.who(told.student)]
-    for line in planned.lines(todo):
+    for line in [*planned.lines(todo), *map(text.plain, going)]:
         print(line)
     print("Nothing was marked: DRY=1.")
     return 2 if planned.unclear else 0
@@ -214,9 +218,8 @@ def summary(
             print(text.plain(f"  {row.student}: {row.status}: {said}"))
     for line in [*planned.notes(), *run.lines]:
         print(text.plain(f"  {line}"))
-    for share in overview.shares(rows, assignment):
-        if share.flagged:
-            print(text.plain(f"  nearly everybody fails {share.question}, {share.check}"))
+    for line in overview.flagged(overview.shares(rows, assignment)):
+        print(text.plain(f"  {line}"))
     if missing := sum(bool(row.missing(assignment)) for row in rows):
         print(f"{missing} totals are provisional: {', '.join(assignment.manual)} to be read.")
     names = ("grades.csv", "overview.html", "feedback", "history.csv")

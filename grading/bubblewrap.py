@@ -16,6 +16,7 @@ from pathlib import Path
 from grading.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[1]
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/fonts", "/etc/ld.so.cache")
 
 
 class Unavailable(Exception):
@@ -57,8 +58,20 @@ def ours() -> list[Path]:
 
 def readable() -> list[Path]:
     """What a student's process may read, besides the system's libraries."""
-    folders = [Path(folder).resolve() for folder in (sys.prefix, sys.base_prefix)]
+    folders = [environment(), Path(sys.base_prefix), Path(sys.base_prefix).resolve()]
     return list(dict.fromkeys([*folders, *ours()]))
+
+
+def environment() -> Path:
+    """The folder of the environment that runs the grader, and students' code too."""
+    return Path(sys.prefix).resolve()
+
+
+def shown(path: Path) -> Path | None:
+    """The folder in which a student's process could read what lies at a path; None if it can't."""
+    real = path.resolve()
+    folders = [Path(folder).resolve() for folder in SYSTEM] + readable()
+    return next((folder for folder in folders if folder in (real, *real.parents)), None)
 
 
 def unreadable(starts: list[Path]) -> list[Path]:
@@ -91,7 +104,7 @@ def command(limits: Limits, user: int | None, filter_from: int | None) -> list[s
     line += ["--unshare-pid"]
     line += ["--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "sandbox"]
     # sandboxes without a user namespace keep the folders' rights: parents must let others through
-    for system in ("/usr", "/lib", "/lib64", "/bin", "/etc/fonts", "/etc/ld.so.cache"):
+    for system in SYSTEM:
         line += ["--ro-bind-try", system, system]
     line += ["--proc", "/proc", "--dev", "/dev", "--size", str(limits.disk), "--perms", "1777"]
     line += ["--tmpfs", "/tmp", "--size", str(limits.shared), "--perms", "1777"]
@@ -106,7 +119,7 @@ def command(limits: Limits, user: int | None, filter_from: int | None) -> list[s
     line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--clearenv"]
     if filter_from is not None:
         line += ["--seccomp", str(filter_from)]
-    environment = {
+    variables = {
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp",
         "TMPDIR": "/tmp",
@@ -119,7 +132,7 @@ def command(limits: Limits, user: int | None, filter_from: int | None) -> list[s
         "BOOK_PROGRESS": "0",
         "BOOK_DEVICE": "cpu",
     }
-    for name, value in environment.items():
+    for name, value in variables.items():
         line += ["--setenv", name, value]
     rights = ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
     if user is not None:
@@ -133,7 +146,8 @@ def command(limits: Limits, user: int | None, filter_from: int | None) -> list[s
     # of computing, for a single process that nobody waits for any more; starting counts too
     caps += ["--core=0", "--nofile=256", f"--cpu={int(limits.seconds) + 60}"]
     # python -s: the user's own packages stay out; -P: nor does the folder it starts in matter
-    worker = [sys.executable, "-s", "-P", "-m", "grading.worker"]
+    python = environment() / "bin" / Path(sys.executable).name
+    worker = [str(python), "-s", "-P", "-m", "grading.worker"]
     setpriv = ["setpriv", *rights] if user is not None else []
     return [*line, "--", "prlimit", *caps, *setpriv, *worker]
 

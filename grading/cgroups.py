@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 NEEDED = {"memory", "pids"}
+PERIOD = 100_000  # microseconds; a group may compute as long in each, which is one processor
 _count = itertools.count()
 
 
@@ -35,12 +36,14 @@ class Group:
         self._folder = _home() / f"grading-{os.getpid()}-{next(_count)}"
         self._folder.mkdir(exist_ok=True)
         try:
-            self._write("memory.max", memory)
-            self._write("pids.max", processes)
+            self._write("memory.max", str(memory))
+            self._write("pids.max", str(processes))
+            with contextlib.suppress(OSError):  # where processors can't be shared out
+                self._write("cpu.max", f"{PERIOD} {PERIOD}")
             with contextlib.suppress(OSError):  # a kernel without swap has no such file
-                self._write("memory.swap.max", 0)
+                self._write("memory.swap.max", "0")
             with contextlib.suppress(OSError):  # all of it ends, not the one that asked last
-                self._write("memory.oom.group", 1)
+                self._write("memory.oom.group", "1")
         except OSError:
             self.end()
             raise
@@ -60,7 +63,7 @@ class Group:
     def end(self) -> None:
         """End all its processes, and leave nothing of it."""
         with contextlib.suppress(OSError):  # before Linux 5.14 there is no such file
-            self._write("cgroup.kill", 1)
+            self._write("cgroup.kill", "1")
         for _ in range(100):  # the kernel takes a moment to let go of processes that have ended
             with contextlib.suppress(OSError):
                 self._folder.rmdir()
@@ -71,8 +74,8 @@ class Group:
     def _path(self, name: str) -> str:
         return str(self._folder / name)
 
-    def _write(self, name: str, value: int) -> None:
-        _write(self._folder / name, str(value))
+    def _write(self, name: str, value: str) -> None:
+        _write(self._folder / name, value)
 
 
 @functools.cache
@@ -106,6 +109,8 @@ def _home() -> Path:
         with contextlib.suppress(OSError):  # not ours, or with processes of its own in it
             if not set(control.read_text(encoding="ascii").split()) >= NEEDED:
                 _write(control, " ".join(f"+{name}" for name in sorted(NEEDED)))
+            with contextlib.suppress(OSError):  # not everybody may share out processors
+                _write(control, "+cpu")
             if os.access(folder, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK):
                 return folder
     raise OSError("no group in which this user may make others")

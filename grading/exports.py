@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,8 +13,13 @@ from grading.results import Assignment, Result, write_rows
 from grading.roster import Roster
 
 PLATFORMS = ("canvas", "moodle")
+# «cnn (98)» in Canvas, «Assignment: cnn (Real)» in Moodle's gradebook
+TITLE = re.compile(r"(?:assignment: )?(.*?)(?: \((?:\d+|real)\))?")
 KEPT = {  # what Canvas needs to know a student by; it ignores columns that it computes itself
-    "canvas": ("student", "id", "sis user id", "sis login id", "root account", "section")
+    "canvas": (
+        *("student", "lastname", "firstname", "id"),
+        *("sis user id", "sis login id", "root account", "section"),
+    )
 }
 
 
@@ -23,7 +29,7 @@ def column(roster: Roster, assignment: str, asked: str) -> int:
     Args:
         roster: the platform's table.
         assignment: its name here.
-        asked: its name on the platform; empty for a column whose name holds ours.
+        asked: its name on the platform; empty for a column that has ours as its title.
 
     Raises:
         ValueError: there is none of the name that was asked for, or several fit.
@@ -31,17 +37,41 @@ def column(roster: Roster, assignment: str, asked: str) -> int:
     header = [name.strip().lower() for name in roster.header]
     if not asked and roster.platform == "moodle" and "identifier" in header:
         return header.index("grade")
-    word = (asked or assignment).lower()
-    exact = [i for i, name in enumerate(header) if name == word]
-    found = exact or [i for i, name in enumerate(header) if word in name]
+    word, computed = (asked or assignment).strip().lower(), _computed(roster)
+    free = [i for i in range(len(header)) if i not in computed]
+    exact = [i for i in free if header[i] == word]
+    found = exact or [i for i in free if (m := TITLE.fullmatch(header[i])) and m[1] == word]
     if len(found) > 1 or (asked and not found):
-        names = ", ".join(repr(roster.header[i]) for i in found) or ", ".join(roster.header)
+        names = ", ".join(repr(roster.header[i]) for i in found or free)
         which = "several columns fit" if found else "no column fits"
         raise ValueError(
             f"{roster.path}: {which} {asked or assignment!r} ({names}). Say which gets the points: "
             'COLUMN="..."'
         )
     return found[0] if found else len(header)
+
+
+def _computed(roster: Roster) -> set[int]:
+    """The columns that the platform computes itself, as Canvas says below their names."""
+    return {
+        place
+        for row in roster.rows
+        if "points possible" in "".join(row[:1]).lower()
+        for place, cell in enumerate(row)
+        if cell.strip().lower() == "(read only)"
+    }
+
+
+def destination(roster: Roster, place: int) -> str:
+    """Where the points go, for people to see before they upload anything."""
+    if not roster.platform:
+        return (
+            f"{roster.path.name} is no list of Canvas's or Moodle's (as they export it, set to "
+            "English): nothing is written for them."
+        )
+    new = 'a new column (another one is COLUMN="...")'
+    where = f"its column {roster.header[place]!r}" if place < len(roster.header) else new
+    return f"{roster.path.name} is {roster.platform.capitalize()}'s: points go into {where}."
 
 
 def table(
@@ -124,7 +154,8 @@ def write(
         The files.
     """
     points, pages = out / f"{platform}.csv", out / f"{platform}-feedback.zip"
-    write_rows(points, table(roster, place, results, assignment))
+    # what the platform has written goes back as it was
+    write_rows(points, table(roster, place, results, assignment), clean=lambda cell: cell)
     partial = pages.with_name(pages.name + ".part")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for result in results:

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grading import text
-from grading.marks import DONE, Outcome
+from grading.marks import DONE, REFUSED, Mark, Outcome
 from grading.results import Assignment, Result
 
-SHOWN = ("public", "names", "all")  # how much of hidden checks a page shows
+SHOWN = ("names", "public", "all")  # how much of hidden checks a page shows
+UNSAID = "a check that is not in your notebook broke a limit"
+VIEWPORT = (
+    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+)
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em;
   overflow-wrap: anywhere; }
@@ -29,14 +33,14 @@ def escaped(words: str) -> str:
     return html.escape(text.plain(words, keep="\n"))
 
 
-def page(assignment: Assignment, result: Result, show: str = "all") -> str:
+def page(assignment: Assignment, result: Result, show: str = SHOWN[0]) -> str:
     """The page as HTML that needs no other file.
 
     Args:
         assignment: whose.
         result: of the student; tests have marked it.
-        show: of checks that aren't in the student's notebook: public (their points together), names
-            (and points), or all (and what they found).
+        show: of checks that aren't in the student's notebook: names (and points), public (their
+            points together), or all (and what they found, from which inputs may be learned).
 
     Returns:
         The text of the file.
@@ -51,29 +55,42 @@ def page(assignment: Assignment, result: Result, show: str = "all") -> str:
         f"<p>{e(who)}: <strong>{result.total(assignment):g}</strong> of "
         f"{assignment.possible:g}{state}</p>",
     ]
-    if mark.reason:
+    reason, errors = _said(mark, show)
+    if reason:
         kind = ' class="wrong"' if mark.status != DONE else ""
-        parts.append(f"<p{kind}>{e(mark.reason)}</p>")
+        parts.append(f"<p{kind}>{e(reason)}</p>")
     points = result.points(assignment)
     for name, worth in assignment.tested.items():
         parts.append(f"<h2>{e(name)}: {points.get(name, 0.0):g} of {worth:g}</h2>")
         parts.append(_comment(result, name))
-        if outcomes := mark.questions.get(name, []):
+        outcomes = mark.questions.get(name, [])
+        if outcomes and mark.status != REFUSED:  # then the reason says it all
             parts.append(_table(outcomes, show))
     for name, worth in assignment.manual.items():
         shown = f"{points[name]:g} of {worth:g}" if name in points else "not marked yet"
         parts.append(f"<h2>{e(name)}, marked by a person: {shown}</h2>{_comment(result, name)}")
     for heading, lines in (
-        ("Cells that did not run", mark.errors),
+        ("Cells that did not run", errors),
         ("Lines that were left out", getattr(mark, "left_out", [])),
     ):
         if lines:
             items = "".join(f"<li>{e(str(line))}</li>" for line in lines)
             parts.append(f"<h2>{heading}</h2><ul>{items}</ul>")
-    head = f'<meta charset="utf-8"><title>{e(title)}: {e(who)}</title><style>{STYLE}</style>'
+    head = f"{VIEWPORT}<title>{e(title)}: {e(who)}</title><style>{STYLE}</style>"
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
     )
+
+
+def _said(mark: Mark, show: str) -> tuple[str, list[str]]:
+    """The reason and the errors, without what they say of hidden checks if that isn't shown."""
+    names = {o.name for outcomes in mark.questions.values() for o in outcomes if o.hidden}
+    stops = tuple(f"when checked, {name}:" for name in names)
+    if show == "all" or not any(stop in x for stop in stops for x in (mark.reason, *mark.errors)):
+        return mark.reason, mark.errors
+    errors = [UNSAID if error.startswith(stops) else error for error in mark.errors]
+    errors = list(dict.fromkeys(errors))
+    return "; ".join(errors[:3]), errors
 
 
 def _comment(result: Result, question: str) -> str:
@@ -89,6 +106,12 @@ def _table(outcomes: list[Outcome], show: str) -> str:
     """The checks of a question."""
     rows = ["<tr><th>check</th><th>points</th><th>what it found</th></tr>"]
     hidden = [outcome for outcome in outcomes if outcome.hidden]
+    earned, points = sum(o.earned for o in outcomes), sum(o.points for o in outcomes)
+    messages = {outcome.message for outcome in outcomes}
+    told = show == "all" or len(hidden) < len(outcomes)
+    if len(outcomes) > 1 and len(messages) == 1 and messages != {""} and told and not earned:
+        rows.append(_row("all checks", earned, points, messages.pop()))
+        return f"<table>{''.join(rows)}</table>"
     for outcome in outcomes:
         if outcome.hidden and show == "public":
             continue
@@ -104,7 +127,7 @@ def _table(outcomes: list[Outcome], show: str) -> str:
 def _row(name: str, earned: float, points: float, message: str) -> str:
     """One line of the table."""
     right = earned == points and not message
-    said = "✓ as it should be" if right else f"✗ {escaped(message)}"
+    said = "✓ as it should be" if right else f"✗ {escaped(message or 'not as it should be')}"
     return (
         f'<tr><td>{escaped(name)}</td><td class="points">{earned:g} / {points:g}</td>'
         f'<td class="{"right" if right else "wrong"}">{said}</td></tr>'

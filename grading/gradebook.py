@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from grading.marks import Mark, Outcome
+from grading.marks import PARTLY, Mark, Outcome
 from grading.submissions import Submission
 
 VERSION = 2
@@ -27,6 +28,7 @@ CREATE TABLE by_hand (
     question TEXT NOT NULL, points REAL, comment TEXT NOT NULL, source TEXT NOT NULL
 );
 """
+NUMBER = re.compile(r"\d[\d.e+]*")
 BUSY = 30.0  # seconds to wait for another program that writes to the same file
 
 
@@ -82,17 +84,21 @@ class Gradebook:
     def __init__(self, path: Path, assignment: str) -> None:
         self.path = path
         wanted = {"version": str(VERSION), "assignment": assignment}
-        fresh = not path.exists()
+        fresh = not path.exists() or not path.stat().st_size
         self._database = sqlite3.connect(path, timeout=BUSY)
         try:
             if fresh:
-                self._database.executescript(TABLES)
+                self._database.executescript(f"BEGIN;{TABLES}")  # all of it or nothing
                 rows = list(wanted.items())
                 self._database.executemany("INSERT INTO about VALUES (?, ?)", rows)
                 self._database.commit()
             about = dict(self._database.execute("SELECT name, value FROM about"))
         except sqlite3.DatabaseError as error:
             self._database.close()
+            if fresh:
+                raise WrongGradebook(
+                    f"{path} can't be written ({error}): is the disk full? Then run again."
+                ) from None
             raise WrongGradebook(
                 f"{path} is not a gradebook ({error}): move it away, and run again."
             ) from None
@@ -113,14 +119,14 @@ class Gradebook:
     def has(self, submission: Submission, tests: str, limits: str = "") -> bool:
         """Whether this very file has been marked by these very tests.
 
-        One that was stopped by a limit counts only for the limits that stopped it.
+        One that was stopped by a limit counts only for limits that are no larger.
         """
         rows = self._database.execute(
             "SELECT limits, status FROM marks WHERE student = ? AND digest = ? AND tests = ? "
             "ORDER BY number DESC LIMIT 1",
             (submission.student, submission.digest, tests),
         ).fetchall()
-        return any(status != "stopped" or used == limits for used, status in rows)
+        return any(status != PARTLY or _within(limits, used) for used, status in rows)
 
     def keep(self, submission: Submission, tests: str, mark: Mark, limits: str = "") -> None:
         """Store a mark beside the earlier ones; it is safe when this returns."""
@@ -185,6 +191,12 @@ class Gradebook:
                 new,
             )
         return len(new)
+
+
+def _within(limits: str, others: str) -> bool:
+    """Whether limits, say «300 s, 3000 MB», are no larger than others."""
+    pairs = zip(NUMBER.findall(limits), NUMBER.findall(others))
+    return all(float(one) <= float(other) for one, other in pairs)
 
 
 def now() -> str:

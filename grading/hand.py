@@ -65,7 +65,7 @@ def read(
                 'holds a comma in "quotation marks".'
             )
         cells = dict(zip(columns, [*row, *[""] * (len(columns) - len(row))]))
-        cells = {name: value.strip() for name, value in cells.items()}
+        cells = {name: _said(value) for name, value in cells.items()}
         try:
             student = who(cells["student"])
             if student not in latest:
@@ -85,6 +85,11 @@ def read(
             earlier = before.get(same, mark.digest) != mark.digest
         (old if earlier else hold).append(mark)
     return hold, old
+
+
+def _said(value: str) -> str:
+    """What a cell says, whatever line ends a spreadsheet gave it."""
+    return text.uncell(value.replace("\r\n", "\n").strip())
 
 
 def _mark(

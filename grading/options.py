@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from grading.bubblewrap import ROOT
+from grading.bubblewrap import ROOT, shown
 from grading.exports import PLATFORMS
 from grading.feedback import SHOWN
 from grading.limits import Limits
@@ -48,6 +48,9 @@ def settle(options: argparse.Namespace) -> None:
             "Run `make assignments` first, or correct the name."
         )
     options.out = (options.out or ROOT / "dist" / "grades" / name).expanduser()
+    for place in (options.out, *options.out.parents):
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"OUT={options.out}: {place} is a file; OUT names a folder.")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -64,7 +67,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--export", choices=PLATFORMS, help="write what goes back to a platform")
     parser.add_argument("--column", default="", help="of the platform's table, for the points")
     parser.add_argument("--keep", choices=("latest", "best"), default="latest", help="what counts")
-    parser.add_argument("--feedback", choices=SHOWN, default="all", help="what hidden checks show")
+    parser.add_argument(
+        "--feedback", choices=SHOWN, default=SHOWN[0], help="what hidden checks show"
+    )
     parser.add_argument("--student", default="", help="mark this one again")
     parser.add_argument("--workers", type=int, default=2, help="submissions at a time")
     parser.add_argument("--seconds", type=float, default=Limits.seconds, help="for a submission")
@@ -103,3 +108,26 @@ def check(options: argparse.Namespace) -> None:
             setattr(options, name, path)
             if not path.is_file():
                 raise ValueError(f"{name.upper()}={path}: there is no such file.")
+    folder, out = options.submissions.resolve(), options.out.resolve()
+    if folder in (out, *out.parents):
+        raise ValueError(
+            f"OUT={options.out} lies in SUBMISSIONS={options.submissions}, where results would be "
+            "taken for hand-ins: name a folder outside of it."
+        )
+    _unseen(options)
+
+
+def _unseen(options: argparse.Namespace) -> None:
+    """Refuse places that the code of students could read.
+
+    Raises:
+        ValueError: naming the place.
+    """
+    places = {"The book": ROOT, "SUBMISSIONS": options.submissions, "OUT": options.out}
+    places |= {"ROSTER": options.roster, "HAND": options.hand}
+    for name, path in places.items():
+        if path is not None and (folder := shown(path)):
+            raise ValueError(
+                f"{name} lies in {folder}, which students' code can read ({path}): move it, say "
+                "below your home folder, and run again."
+            )

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from grading.feedback import escaped
-from grading.results import REFUSED, Assignment, Result
+from grading.feedback import VIEWPORT, escaped
+from grading.marks import REFUSED
+from grading.results import Assignment, Result
 
 FEW = 0.15  # a check that a smaller share passes is flagged
 ENOUGH = 5  # hand-ins; of fewer, a share says little
+NAMED = 3  # of those, in the lines at the end of a run
 BINS = 10
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
@@ -61,6 +63,14 @@ def shares(results: Iterable[Result], assignment: Assignment) -> list[Share]:
     return [Share(*key, *count) for key, count in counts.items()]
 
 
+def flagged(found: Iterable[Share]) -> list[str]:
+    """The checks that nearly everybody fails, in a few lines."""
+    names = [f"{share.question}, {share.check}" for share in found if share.flagged]
+    lines = [f"nearly everybody fails {name}" for name in names[:NAMED]]
+    more = len(names) - NAMED
+    return lines if more <= 0 else [*lines, f"and {more} more checks: see overview.html"]
+
+
 def page(results: Sequence[Result], assignment: Assignment) -> str:
     """The page as HTML that needs no other file."""
     marked = [r for r in results if r.mark is not None and r.status != REFUSED]
@@ -91,7 +101,7 @@ def page(results: Sequence[Result], assignment: Assignment) -> str:
     head = '<tr><th>question</th><th>check</th><th class="number">passed</th><th></th></tr>'
     parts.append(f"<table>{head}{''.join(_row(share) for share in found)}</table>")
     parts.append(_by_hand(marked, assignment))
-    meta = f'<meta charset="utf-8"><title>{escaped(title)}</title><style>{STYLE}</style>'
+    meta = f"{VIEWPORT}<title>{escaped(title)}</title><style>{STYLE}</style>"
     return (
         f'<!doctype html><html lang="en"><head>{meta}</head><body>{"".join(parts)}</body></html>\n'
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -20,8 +21,11 @@ from grading.pipes import Clock
 from grading.users import User
 
 LAST_WORDS = 4_000  # bytes of a process's output that are kept
+LONGEST_LINE = 80  # characters of its last line that are shown
 LOOK = 0.1  # seconds between two looks at what it uses
 JOIN_SESSION_KEYRING = 1
+OUT_OF_TIME = re.compile(r"\btook longer than\b")  # in the words of why a process was ended
+NOISE = re.compile(r"Fontconfig (error|warning)")  # what libraries say of the sandbox
 
 
 class Process:
@@ -114,8 +118,7 @@ class Process:
         if self.broken:
             return self.broken
         self._listener.join(timeout=1)
-        words = self._output.decode(errors="replace").strip().splitlines() or ["no last words"]
-        return f"its process ended with status {code}: {words[-1][:200]}"
+        return f"its process ended with status {code}: {last_words(bytes(self._output))}"
 
     def _too_much(self) -> str:
         return f"it used more than the {self.limits.memory >> 20} MB of memory allowed"
@@ -150,6 +153,13 @@ class Process:
             if self._before is not None and used.seconds > self._before + 4 * limits.seconds:
                 self.kill(f"it computed longer than the {limits.seconds:.0f} s allowed")
             time.sleep(LOOK)
+
+
+def last_words(output: bytes) -> str:
+    """The last line that a process of the student's has printed, and not too much of it."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
+    said = next((x for x in reversed(lines) if x and not NOISE.match(x)), "no last words")
+    return said if len(said) <= LONGEST_LINE else f"{said[:LONGEST_LINE]}…"
 
 
 @dataclass

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -105,20 +106,24 @@ class Desk:
         return excerpt.of(hand_in.path, question, self.form)
 
     def mark(
-        self, number: int, question: str, points: float, given: list[float], words: str
+        self, number: int, question: str, points: float | None, given: list[float], words: str
     ) -> dict[str, Any]:
-        """Keep a mark, and return it as the page shows it.
+        """Keep a mark, or a comment only, and return it as the page shows it.
 
         Raises:
             BadRequest: it makes no sense.
         """
         hand_in, asked = self._hand_in(number, question), self.questions[question]
-        if not 0 <= points <= asked.points:
+        if points is None and (given or not words.strip()):
+            raise BadRequest("neither points nor a comment")
+        if points is not None and not 0 <= points <= asked.points:
             raise BadRequest(f"{points:g} points; {question} is worth 0 to {asked.points:g}.")
         if given and len(given) != len(asked.criteria):
             raise BadRequest("points for other criteria than the rubric has")
         if any(not 0 <= p <= c.points for p, c in zip(given, asked.criteria)):
             raise BadRequest("more points for a criterion than it is worth")
+        if given and abs(sum(given) - (points or 0.0)) > 1e-9:
+            raise BadRequest(f"{points:g} points, but the criteria have {sum(given):g}")
         words = text.plain(words.strip()[:LONGEST_COMMENT], keep="\n")
         said = rubric.comment(asked.criteria, given, words) if given else words
         mark = HandMark(hand_in.student, hand_in.digest, question, points, said, SOURCE)
@@ -133,13 +138,13 @@ class Desk:
         return self.hand_ins[number]
 
     def _export(self, book: Gradebook) -> None:
-        """All marks of these hand-ins, in the form that `HAND=` takes."""
+        """All marks of these hand-ins, in the form that `HAND=` takes and gives back unchanged."""
         rows: list[list[object]] = [["student", "question", "points", "comment", "hand_in"]]
         marks = _by_hand_in(book.by_hand())
         for (student, code, question), mark in sorted(marks.items()):
-            points = "" if mark.points is None else f"{mark.points:g}"
+            points = "" if mark.points is None else str(mark.points).removesuffix(".0")
             rows.append([student, question, points, mark.comment, sign(code)])
-        write_rows(self.out / "hand_marks.csv", rows)
+        write_rows(self.out / "hand_marks.csv", rows, clean=partial(text.cell, keep="\n"))
 
 
 def _by_hand_in(marks: Sequence[HandMark]) -> dict[tuple[str, str, str], HandMark]:
@@ -235,7 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(length))
         given = [float(points) for points in asked["given"]]
         words = str(asked["comment"])
-        question, points = str(asked["question"]), float(asked["points"])
+        question = str(asked["question"])
+        points = None if asked["points"] is None else float(asked["points"])
         return _json(self.desk.mark(int(asked["number"]), question, points, given, words))
 
     def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:

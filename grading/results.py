@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,12 @@ from pathlib import Path
 from grading import text
 from grading.gradebook import Gradebook, HandMark, Kept
 from grading.hand import sign
-from grading.marks import Mark
+from grading.marks import REFUSED, Mark
 from grading.roster import Person
 from grading.submissions import RESERVED, Submission
 
 NOTHING = "nothing handed in"
 NOT_MARKED = "not marked"  # the machine's fault: no mark is kept
-REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -263,9 +262,17 @@ def write_history(path: Path, book: Gradebook) -> None:
     write_rows(path, [header, *sorted(rows, key=lambda row: str(row[0]))])
 
 
-def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    """A CSV file that replaces another at once, and in which no cell is a formula."""
+def write_rows(
+    path: Path, rows: Iterable[Iterable[object]], clean: Callable[[object], object] = text.cell
+) -> None:
+    """Write a CSV file that replaces another at once, when it is complete.
+
+    Args:
+        path: of the file.
+        rows: of cells.
+        clean: makes a cell fit to be opened in a spreadsheet.
+    """
     partial = path.with_name(path.name + ".part")
     with partial.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([text.cell(value) for value in row] for row in rows)
+        csv.writer(file).writerows([clean(value) for value in row] for row in rows)
     os.replace(partial, path)

@@ -17,9 +17,11 @@ COLUMNS = {  # what a column may be called, in lower case
     "id": ("id", "student id", "sis user id", "id number", "sid"),
     "email": ("email", "e-mail", "mail", "email address"),
 }
-CANVAS = ("student", "id", "section")  # of the gradebook that Canvas exports
-WORKSHEET = ("identifier", "full name", "grade")  # of Moodle's grading worksheet
+# of the gradebook that Canvas exports, with names in one column or in two
+CANVAS = (("student", "id", "section"), ("lastname", "firstname", "id", "section"))
+WORKSHEET = ("identifier", "grade", "last modified (grade)")  # of Moodle's grading worksheet
 MOODLE = ("first name", "email address")  # of the gradebook that Moodle exports
+SEPARATOR = re.compile(r"\"?sep=([,;\t])\"?\s*", re.I)
 NOBODY = re.compile(r"\s*(points possible|manual posting|student, test)\b", re.I)  # Canvas's rows
 
 
@@ -31,6 +33,7 @@ class Person:
         line: the row in the file, from 0.
         name, id, email: empty where the file doesn't say.
         keys: all that file names may call this person.
+        number: that the platform whose list it is puts into the names of files.
     """
 
     line: int
@@ -38,6 +41,7 @@ class Person:
     id: str = ""
     email: str = ""
     keys: frozenset[str] = frozenset()
+    number: str = ""
 
 
 @dataclass
@@ -60,8 +64,15 @@ class Roster:
 
     def match(self, owner: Owner) -> list[Person]:
         """Whom a file may belong to: one person, nobody, or several if it isn't clear."""
+        keys = owner.keys
+        if owner.platform and owner.platform == self.platform:
+            # its own number, which somebody else may have as the school's
+            number, *names = keys
+            if any(person.number for person in self.people):
+                return [person for person in self.people if person.number == number]
+            keys = tuple(names)
         several: list[Person] = []
-        for key in owner.keys:
+        for key in keys:
             found = [person for person in self.people if squeezed(key) in person.keys]
             if len(found) == 1:
                 return found
@@ -91,7 +102,10 @@ def read_table(path: Path) -> list[list[str]]:
             "spreadsheet, and run again."
         ) from None
     first = source.split("\n", 1)[0]
-    comma = max(",;\t", key=first.count)
+    if match := SEPARATOR.fullmatch(first):  # a line that only Excel reads
+        source, comma = source[len(first) + 1 :], match[1]
+    else:
+        comma = max(",;\t", key=first.count)
     try:
         rows = list(csv.reader(io.StringIO(source, newline=""), delimiter=comma, strict=True))
     except csv.Error as error:
@@ -122,6 +136,8 @@ def read(path: Path) -> Roster:
     for line, row in enumerate(rows):
         if any(value.strip() for value in row) and not NOBODY.match(row[0]):
             person = _person(line, row, columns, roster.platform)
+            if person is None:
+                continue
             if not person.keys:
                 raise ValueError(f"{path}, line {line + 2}: neither a name nor an id nor an email.")
             roster.people.append(person)
@@ -134,13 +150,13 @@ def read(path: Path) -> Roster:
 def _platform(columns: Iterable[str]) -> str:
     """Whose file it is."""
     there = set(columns)
-    if there >= set(CANVAS):
+    if any(there >= set(names) for names in CANVAS):
         return "canvas"
     return "moodle" if there >= set(WORKSHEET) or there >= set(MOODLE) else ""
 
 
-def _person(line: int, row: list[str], columns: dict[str, int], platform: str) -> Person:
-    """The person in a row; a short row has nothing in its last columns."""
+def _person(line: int, row: list[str], columns: dict[str, int], platform: str) -> Person | None:
+    """The person in a row, whose last cells may be missing; None if it names nobody."""
 
     def value(*names: str) -> str:
         places = [columns[name] for name in names if name in columns]
@@ -148,19 +164,22 @@ def _person(line: int, row: list[str], columns: dict[str, int], platform: str) -
         return next((x for x in found if x), "")
 
     name = value(*COLUMNS["name"])
-    if platform == "moodle" and not name:
-        name = " ".join(x for x in (value("first name"), value("last name", "surname")) if x)
+    if not name:
+        first, last = value("first name", "firstname"), value("last name", "lastname", "surname")
+        name = " ".join(x for x in (first, last) if x)
     number, email = value(*COLUMNS["id"]), value(*COLUMNS["email"])
     if platform == "canvas":  # ID is Canvas's own; what the school uses has other columns
         number = value("sis user id") or value("id")
     participant = value("identifier").lower().removeprefix("participant").strip()
     login = value("sis login id", "login", "username")
     email = email or (login if "@" in login else "")
-    keys = {number, email, email.partition("@")[0], login, participant, name, _turned(name)}
-    keys |= {value("id")} if platform == "canvas" else set()
+    own = {"canvas": value("id"), "moodle": participant}.get(platform, "")
+    keys = {number, email, email.partition("@")[0], login, participant, own, name, _turned(name)}
+    if not any(key.strip() for key in keys):
+        return None
     made = frozenset(squeezed(key) for key in keys if squeezed(key))
     number = number or participant
-    return Person(line, text.name(name), text.name(number), text.name(email), made)
+    return Person(line, text.name(name), text.name(number), text.name(email), made, own)
 
 
 def _turned(name: str) -> str:

@@ -51,7 +51,7 @@ def _entries(built: Path) -> dict[str, dict[str, Any]]:
         ValueError: it was another version of it.
     """
     path = built / "by_hand.json"
-    entries = json.loads(path.read_text(encoding="utf-8"))
+    entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     if not all(isinstance(entry, dict) for entry in entries.values()):
         raise ValueError(f"{path} is of an older version of the book: run `make assignments`.")
     return entries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from queue import Queue
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from tqdm import tqdm
 from grading import text
 from grading.limits import Limits
 from grading.marking import mark
-from grading.marks import Mark, Outcome
-from grading.results import REFUSED
+from grading.marks import DONE, REFUSED, Mark, Outcome
+from grading.process import OUT_OF_TIME
 from grading.sandbox import self_test
 from grading.submissions import Submission
 
@@ -40,6 +41,9 @@ def run(
     keep: Callable[[Submission, Mark], None],
 ) -> dict[str, str]:
     """Mark submissions.
+
+    Whoever was stopped for time while others ran is marked once more, alone, and only that mark is
+    kept: nobody loses points to a neighbour who uses up the processor.
 
     Args:
         todo: which.
@@ -67,20 +71,38 @@ def run(
             slots.put(slot)
 
     failed: dict[str, str] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(one, submission): submission for submission in todo}
+    late: list[Submission] = []
+
+    def finish(submission: Submission, made: Callable[[], Mark], alone: bool) -> None:
         try:
-            bar = tqdm(as_completed(running), total=len(running), unit="hand-in", file=sys.stderr)
-            for future in bar:
-                submission = running.pop(future)
-                try:
-                    keep(submission, future.result())
-                except Exception as error:  # named, not stored, and the others go on
-                    failed[submission.student] = text.plain(f"{type(error).__name__}: {error}")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            found = made()
+            if out_of_time(found) and not alone:
+                late.append(submission)
+                return
+            keep(submission, found)
+        except Exception as error:  # named, not stored, and the others go on
+            failed[submission.student] = text.plain(f"{type(error).__name__}: {error}")
+        bar.update()
+
+    with tqdm(total=len(todo), unit="hand-in", file=sys.stderr) as bar:
+        alone = min(workers, len(todo)) == 1
+        with ThreadPoolExecutor(workers) as pool:
+            running = {pool.submit(one, submission): submission for submission in todo}
+            try:
+                for future in as_completed(running):
+                    finish(running.pop(future), future.result, alone)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        for submission in late:
+            finish(submission, partial(one, submission), True)
     return failed
+
+
+def out_of_time(found: Mark) -> bool:
+    """Whether a limit of time cost the student something, as the words of the mark say."""
+    said = [found.reason, *found.errors]
+    return found.status != DONE and any(OUT_OF_TIME.search(words) for words in said)
 
 
 def refused(reason: str, tests: list[ExceptionTestFile]) -> Mark:

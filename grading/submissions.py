@@ -94,6 +94,10 @@ def find(folder: Path, ours: Iterable[Path] = ()) -> HandedIn:
         is_folder = path.is_dir() and not path.is_symlink()
         entry = path.name
         whose = uploads.owner(entry, entry if is_folder else stem, metadata)
+        if not (whose.platform or is_folder) and path.suffix.lower() == ".csv":
+            why = "a table: if it is yours, name it by ROSTER or HAND"
+            found.skipped.append((text.name(entry), why))
+            continue
         files.setdefault(whose.student, []).append((path, entry, whose))
     for student, entries in sorted(files.items()):
         _choose(found, folder, student, entries)

@@ -42,13 +42,28 @@ def same(raw: str) -> str:
     return unicodedata.normalize("NFC", name(raw).lower()).strip()
 
 
-def cell(value: object) -> object:
-    """A value for a CSV file: on one line, and no spreadsheet takes it for a formula."""
+def cell(value: object, keep: str = "") -> object:
+    """A value for a CSV file: on one line, and no spreadsheet takes it for a formula.
+
+    Args:
+        value: any.
+        keep: line ends that stay.
+    """
     if not isinstance(value, str):
         return value
-    line = plain(re.sub(r"[\r\n\t]+", " ", value))
-    begins = unicodedata.normalize("NFKC", line).lstrip()[:1]
-    return f"'{line}" if begins in FORMULA and begins else line
+    spaces = "".join(character for character in "\r\n\t" if character not in keep)
+    line = plain(re.sub(f"[{spaces}]+", " ", value), keep)
+    return f"'{line}" if _formula(line) else line
+
+
+def uncell(said: str) -> str:
+    """What stood in a cell before `cell` kept it from being a formula."""
+    return said[1:] if said[:1] == "'" and _formula(said[1:]) else said
+
+
+def _formula(line: str) -> bool:
+    """Whether a spreadsheet may take a line for a formula."""
+    return unicodedata.normalize("NFKC", line).lstrip().startswith(FORMULA)
 
 
 def file_name(student: str, ending: str = ".html") -> str:

@@ -15,6 +15,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 import torch
@@ -83,6 +84,10 @@ def pack(value: Any, handle: Callable[[Any], Handle] | None = None) -> tuple[Any
             return clean(x)
         if type(x) is float:
             return x if math.isfinite(x) else {"float": repr(x)}
+        if isinstance(x, str):  # a subclass, such as an enumeration of letters
+            return clean(str.__str__(x))
+        if isinstance(x, Fraction):
+            return encode(x.numerator / x.denominator, depth)
         if isinstance(x, torch.Tensor):
             return tensor(x)
         if isinstance(x, torch.dtype):

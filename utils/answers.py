@@ -1,5 +1,7 @@
 """What a student answered, read as it is meant, whatever type it has; complaints are in words."""
 
+import dis
+import inspect
 import numbers
 import re
 from collections.abc import Collection, Iterable
@@ -9,12 +11,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
+NOTHING = "there is nothing here yet"
+RETURNS_NONE = "it returns None: is there a `return`?"
+WHOLE = 1 << 53  # from here on, not every whole number is a float
+
 
 class NotWritten(Exception):
     """The reader has not written the answer yet: it returned nothing, or an ellipsis."""
 
-    def __init__(self, what: str = "there is nothing here yet") -> None:
+    def __init__(self, what: str = NOTHING) -> None:
         super().__init__(what)
+
+
+def see_that_it_is_there(value: Any) -> None:
+    """Leave every value alone that is an answer.
+
+    Raises:
+        NotWritten: it is ``None`` or an ellipsis.
+    """
+    if value is None or value is ...:
+        raise NotWritten(RETURNS_NONE if value is None else NOTHING)
+
+
+def is_stub(answer: Any) -> bool:
+    """Whether a function, or the ``forward`` of a module, has no code in it yet.
+
+    >>> def double(x): ...
+    >>> is_stub(double), is_stub(lambda x: 2 * x)
+    (True, False)
+    """
+    function = inspect.unwrap(getattr(answer, "forward", answer))
+    if not hasattr(function, "__code__"):
+        return False
+    steps = {step.opname.partition("_")[0] for step in dis.get_instructions(function)}
+    return steps <= {"RESUME", "NOP", "LOAD", "POP", "RETURN", "COPY"}
 
 
 def tensor_of(value: Any, shape: Collection[int] | None = None) -> Tensor:
@@ -27,8 +57,7 @@ def tensor_of(value: Any, shape: Collection[int] | None = None) -> Tensor:
         NotWritten: there is no answer.
         AssertionError: it means no tensor, or one of another shape.
     """
-    if value is None or value is ...:
-        raise NotWritten
+    see_that_it_is_there(value)
     try:
         if hasattr(value, "_kind"):  # a stand-in for what is not data, see `grading.remote`
             raise TypeError
@@ -50,47 +79,51 @@ def parts_of(value: Any, *what: str) -> list[Any]:
         NotWritten: there is no answer, or a part of it is missing.
         AssertionError: it has no parts, or another number of them.
     """
-    if value is None or value is ...:
-        raise NotWritten
+    see_that_it_is_there(value)
     names = f"{', '.join(what[:-1])} and {what[-1]}"
     try:
+        if isinstance(value, dict | str):  # whose parts are no answers
+            raise TypeError
         parts = list(value)
     except TypeError:
         raise AssertionError(f"expected {names}, got {_kind(value)}") from None
     if len(parts) != len(what):
         raise AssertionError(f"expected {names}, got {len(parts)} of them")
-    if any(part is None or part is ... for part in parts):
-        raise NotWritten
+    for name, part in zip(what, parts, strict=True):
+        if part is None or part is ...:
+            raise NotWritten(f"there is nothing for {name} yet")
     return parts
 
 
 def number_of(value: Any) -> float:
     """The number that an answer is: Python's, NumPy's, or a tensor with one element.
 
+    Whole numbers come back without a decimal point, as a message should show them.
+
     >>> number_of(torch.tensor([8]))
-    8.0
+    8
 
     Raises:
         NotWritten: there is no answer.
         AssertionError: it is no number.
     """
-    if value is None or value is ...:
-        raise NotWritten
-    if isinstance(value, numbers.Real):
-        return float(value)
-    if isinstance(value, Tensor | np.ndarray | np.generic):
-        try:
-            return float(value.item())
-        except (TypeError, ValueError, RuntimeError):
-            pass
-    raise AssertionError(f"expected a number, got {_kind(value)}")
+    see_that_it_is_there(value)
+    try:
+        if isinstance(value, Tensor | np.ndarray | np.generic):
+            value = value.item()
+        if not isinstance(value, numbers.Real):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise AssertionError(f"expected a number, got {_kind(value)}") from None
+    return int(number) if number.is_integer() and abs(number) < WHOLE else number
 
 
 def numbers_of(value: Any, *what: str) -> tuple[float, ...]:
     """The numbers that an answer consists of; raises what `parts_of` and `number_of` raise.
 
     >>> numbers_of([4, torch.tensor(15)], "the height", "the width")
-    (4.0, 15.0)
+    (4, 15)
     """
     return tuple(number_of(part) for part in parts_of(value, *what))
 
@@ -105,8 +138,7 @@ def word_of(value: Any, choices: Iterable[str]) -> str:
         NotWritten: there is no answer.
         AssertionError: it is none of them.
     """
-    if value is None or value is ...:
-        raise NotWritten
+    see_that_it_is_there(value)
     by_letters = {_letters(choice): choice for choice in choices}
     if not isinstance(value, str) or _letters(value) not in by_letters:
         shown = ", ".join(repr(choice) for choice in by_letters.values())
@@ -121,14 +153,18 @@ def entry(answers: Any, key: str) -> Any:
     'A'
 
     Raises:
-        NotWritten: there is no such key, or nothing behind it.
-        AssertionError: it is no dictionary.
+        NotWritten: there is nothing behind this key.
+        AssertionError: it is no dictionary, or has no such key; the message says which it has.
     """
     if answers is None or answers is ...:
         raise NotWritten
     if not isinstance(answers, dict):
         raise AssertionError(f"expected a dictionary with the key {key!r}, got {_kind(answers)}")
-    found = {_letters(str(name)): value for name, value in answers.items()}.get(_letters(key))
+    by_letters = {_letters(str(name)): value for name, value in answers.items()}
+    if _letters(key) not in by_letters:
+        keys = ", ".join(repr(str(name)[:40]) for name in list(answers)[:10]) or "none"
+        raise AssertionError(f"there is no key {key!r}; there are {keys}")
+    found = by_letters[_letters(key)]
     if found is None or found is ...:
         raise NotWritten(f"there is nothing for {key!r} yet")
     return found

@@ -16,7 +16,7 @@ Running the second cell says what is wrong, in words, or that all is well.
 import html
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar
@@ -24,7 +24,14 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from utils.answers import NotWritten, tensor_of
+from utils.answers import (
+    NOTHING,
+    RETURNS_NONE,
+    NotWritten,
+    is_stub,
+    see_that_it_is_there,
+    tensor_of,
+)
 from utils.errors import unknown
 from utils.observe import observed as observed
 
@@ -84,13 +91,24 @@ def remark(answer: Callable[..., object], spec: Callable[..., object]) -> Remark
 
 
 def tried(name: str, spec: Callable[..., object], *answers: object) -> Remark:
-    """Hold answers that go by a name together to a specification of theirs."""
+    """Hold answers that go by a name together to a specification of theirs.
+
+    >>> def double(x):
+    ...     2 * x
+    >>> tried("double", lambda double: assert_close(double(2), 4), double)
+    ✗ double: it returns None: is there a `return`?
+    """
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             spec(*answers)
-    except (NotWritten, NotImplementedError):
-        return Remark("open", f"{name}: nothing here yet. Replace the dots and run the cell again.")
+    except (NotWritten, NotImplementedError) as error:
+        said = str(error) if isinstance(error, NotWritten) else NOTHING
+        if said == RETURNS_NONE and not any(map(is_stub, answers)):
+            return Remark("wrong", f"{name}: {said}")
+        if said in (NOTHING, RETURNS_NONE):
+            said = "nothing here yet"
+        return Remark("open", f"{name}: {said}. Replace the dots and run the cell again.")
     except Exception as error:  # whatever the reader's code raises, they are told
         return Remark("wrong", f"{name}: {_explain(spec, error)}")
     return Remark("right", f"{name}: every check of the specification holds.")
@@ -188,8 +206,7 @@ def assert_close(
         NotWritten: ``actual`` is ``None`` or an ellipsis: there is no answer yet.
         AssertionError: another type, shape, or value; the message says which and where.
     """
-    if actual is None or actual is ...:
-        raise NotWritten
+    see_that_it_is_there(actual)
     want = _tensor(expected)
     try:
         got = _tensor(actual)
@@ -228,6 +245,8 @@ def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> lis
     ]
     output = tensor_of(function(*given, **options))
     weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+    if output.numel() == 1:
+        weights = -weights  # a loss has its own gradient
     leaves = [x for x in given if isinstance(x, Tensor) and x.requires_grad]
     if isinstance(function, torch.nn.Module):
         leaves += list(function.parameters())
@@ -236,3 +255,51 @@ def gradients(function: Callable[..., Any], *inputs: Any, **options: Any) -> lis
     if total.requires_grad:
         found = list(torch.autograd.grad(total, leaves, allow_unused=True))
     return [output, *(torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found))]
+
+
+def assert_same_gradients(
+    function: Callable[..., Any],
+    reference: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    tolerance: float = 1e-5,
+) -> None:
+    """Fail, in words, unless a function and its gradients are those of a reference.
+
+    >>> x = torch.tensor([3.0, 4.0])
+    >>> assert_same_gradients(lambda x: x.detach() ** 2, torch.square, {"x": x})
+    Traceback (most recent call last):
+    AssertionError: the gradient at x is 0: no `detach`, `no_grad` or NumPy may lie on the way
+
+    Args:
+        function: as `gradients` takes it.
+        reference: as well.
+        inputs: what both are called with, by name.
+        tolerance: as `assert_close` takes it.
+
+    Raises:
+        NotWritten: there is no answer yet.
+        AssertionError: the output differs, or the gradient at an input, which the message names.
+    """
+    ours, theirs = (gradients(f, *inputs.values()) for f in (function, reference))
+    assert_close(ours[0], theirs[0], tolerance)
+    names = [k for k, x in inputs.items() if isinstance(x, Tensor) and x.is_floating_point()]
+    for name, one, other in zip(names, ours[1:], theirs[1:]):
+        assert_gradient_close(one, other, name, tolerance)
+
+
+def assert_gradient_close(
+    actual: Tensor, expected: Tensor, name: str, tolerance: float = 1e-5
+) -> None:
+    """Fail, in words that name the input, unless the gradient at it is as it should be.
+
+    Raises:
+        AssertionError: it isn't; the message says which and where.
+    """
+    try:
+        assert_close(actual, expected, tolerance)
+    except AssertionError as error:
+        if expected.any() and not tensor_of(actual).any():
+            raise AssertionError(
+                f"the gradient at {name} is 0: no `detach`, `no_grad` or NumPy may lie on the way"
+            ) from None
+        raise AssertionError(f"the gradient at {name}: {error}") from None

@@ -3,9 +3,10 @@
 A requirement such as "without PyTorch's softmax" or "no loop" is held against what a function does,
 and not against how it is written: helpers, other names, comments and strings make no difference.
 
-Limits: what happens in another process or in a TorchScript function is not seen, nor are loops that
-run in C over Python's own numbers (``map(math.exp, numbers)``). Code that wants to hide what it
-does can, because it shares the process: this is a check, and not a sandbox.
+Limits: what happens in another process, in another thread or in a TorchScript function is not seen
+(where the way is asked for, all that starts one is refused), nor are loops that run in C over
+Python's own numbers (``map(math.exp, numbers)``). Code that wants to hide what it does can, because
+it shares the process: this is a check, and not a sandbox.
 """
 
 import copy
@@ -16,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from utils.answers import tensor_of
 
 HERE = str(Path(__file__).parent)
 STANDARD = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+# parts of the names of what runs code where it can't be looked at
+HIDING = ("jit", "thread", "threading", "concurrent", "multiprocessing", "subprocess")
 
 
 def observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -44,9 +47,14 @@ def observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[st
         ``lines``, how many lines of Python ran outside of libraries; ``changed``, the positions and
         keywords of arguments that it changed, a random generator that it drew from among them;
         ``drew``, whether it drew from PyTorch's global random generator.
+
+    Raises:
+        AssertionError: it is a TorchScript function, which can't be looked into.
     """
     if hasattr(type(function), "observed"):  # a stand-in for a student's, see `grading.remote`
         return function.observed(*args, **kwargs)  # type: ignore[attr-defined]
+    if isinstance(function, torch.jit.ScriptFunction | torch.jit.ScriptModule):
+        raise AssertionError("TorchScript can't be looked into: write a plain function")
     given: dict[int | str, Any] = dict([*enumerate(args), *kwargs.items()])
     before, state = {key: _copy(x) for key, x in given.items()}, torch.get_rng_state()
     record = _Record()
@@ -63,7 +71,7 @@ def observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[st
 
 
 def assert_not_called(seen: dict[str, Any], forbidden: Collection[str], instead: str) -> None:
-    """Fail if an observed call used one of these functions.
+    """Fail if an observed call used one of these functions, or one that hides what it runs.
 
     Args:
         seen: what `observed` returned.
@@ -78,6 +86,8 @@ def assert_not_called(seen: dict[str, Any], forbidden: Collection[str], instead:
         parts = [part.strip("_").removeprefix("special_") for part in name.split(".")]
         if any(fnmatchcase(part, pattern) for part in parts for pattern in forbidden):
             raise AssertionError(f"{name} was called, which was not to be used: {instead}")
+        if set(parts) & set(HIDING):
+            raise AssertionError(f"{name} was called, which hides what it runs: {instead}")
 
 
 def assert_no_loop(
@@ -142,8 +152,15 @@ class _Record(TorchFunctionMode):
 
 
 def _traced(record: _Record, call: Callable[[], Any]) -> Any:
-    """Call, count lines, and note the Python functions of libraries that other code calls."""
+    """Call, count lines, and note the functions of libraries that other code calls."""
     start = call.__code__
+
+    def asked(frame: FrameType | None) -> bool:
+        """Whether what this frame calls is called by other code than a library's."""
+        while frame and _only_carries(frame.f_code.co_filename):
+            frame = frame.f_back
+        code = frame.f_code if frame else start
+        return code is start or not _of_a_library(code.co_filename)
 
     def count(frame: FrameType, event: str, argument: object) -> Any:
         record.lines += event == "line"
@@ -152,33 +169,54 @@ def _traced(record: _Record, call: Callable[[], Any]) -> Any:
     def enter(frame: FrameType, event: str, argument: object) -> Any:
         if not _of_a_library(frame.f_code.co_filename):
             return count
-        caller = frame.f_back
-        while caller and _only_carries(caller.f_code.co_filename):
-            caller = caller.f_back
-        code = caller.f_code if caller else start
-        asked = code is start or not _of_a_library(code.co_filename)
-        if asked and frame.f_code.co_filename != __file__:
+        if frame.f_code.co_filename != __file__ and asked(frame.f_back):
             record.calls.update(_names(frame))
         return None
 
-    before, in_threads = sys.gettrace(), threading.gettrace()
+    def enter_c(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_call" and asked(frame):
+            record.calls.add(_name_in_c(argument))
+
+    before, in_threads, profile = sys.gettrace(), threading.gettrace(), sys.getprofile()
     threading.settrace(enter)
+    sys.setprofile(enter_c)
     sys.settrace(enter)
     try:
         return call()
     finally:
         sys.settrace(before)
+        sys.setprofile(profile)
         threading.settrace(in_threads)  # type: ignore[arg-type]
 
 
 def _names(frame: FrameType) -> Iterator[str]:
     """The dotted name of a function that begins, and of the class that its object has."""
     yield f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
-    for cls in type(frame.f_locals.get("self")).__mro__:
+    owner = frame.f_locals.get("self")
+    if isinstance(owner, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
+        yield f"torch.ops.{owner}"
+    for cls in type(owner).__mro__:
         module = sys.modules.get(cls.__module__)
         if _of_a_library(getattr(module, "__file__", None) or ""):
             yield f"{cls.__module__}.{cls.__qualname__}"
             return
+
+
+def _name_in_c(function: Any) -> str:
+    """The dotted name of a function that is written in C."""
+    if name := resolve_name(function):
+        return name
+    name, owner = function.__name__, function.__self__
+    if owner is None or isinstance(owner, ModuleType):
+        return f"{function.__module__}.{name}"
+    if isinstance(owner, Tensor):
+        return f"torch.Tensor.{name}"
+    if isinstance(owner, np.ufunc):
+        return f"numpy.{owner.__name__}.{name}"
+    kinds = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
+    written = [c for c in kinds if name in vars(c) and not isinstance(vars(c)[name], FunctionType)]
+    kind = (written or kinds)[0]
+    return f"{kind.__module__}.{kind.__qualname__}.{name}"
 
 
 @cache

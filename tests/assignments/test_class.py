@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from grading import exports, plan, roster, runner, submissions, text, uploads
+from grading import bubblewrap, exports, options, plan, roster, runner, submissions, text, uploads
 from grading.limits import Limits
 from grading.marks import Mark, Outcome
 from grading.results import Assignment, Result, absent
@@ -102,6 +103,13 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "roster.csv", ".hidden")
     with pytest.raises(ValueError, match="empty"):
         submissions.find(tmp_path, [tmp_path / "roster.csv"])
+
+
+def test_a_table_is_nobodys_unless_a_platform_says_whose(tmp_path: Path) -> None:
+    put(tmp_path, "marks.csv", "anna.ipynb", "limei_125_3456_data.csv")
+    found = submissions.find(tmp_path)
+    assert students(found) == ["anna", "limei_125"]
+    assert found.skipped == [("marks.csv", "a table: if it is yours, name it by ROSTER or HAND")]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +210,8 @@ def class_list(tmp_path: Path, source: str, name: str = "roster.csv") -> Roster:
 
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,cnn (98),foundations (97),Final Score
-    Points Possible,,,,,42,40,
+,,,,,Manual Posting,,
+    Points Possible,,,,,42,40,(read only)
 "Smith, Anna",123,m007,anna@x.edu,A,,31,
 "Núñez, José",124,m008,jose@x.edu,A,,,
 "Li, Mei",125,m009,mei@x.edu,A,,,
@@ -213,6 +222,16 @@ Identifier,Full name,Email address,Status,Grade,Maximum Grade,Last modified (gra
 Participant 11,Anna Smith,anna@x.edu,Submitted,,7.00,-
 Participant 12,Anna Smith,anna2@x.edu,Submitted,,7.00,-
 Participant 13,Mei Li,mei@x.edu,No submission,,7.00,-
+"""
+BLIND = """\
+Identifier,Status,Grade,Maximum grade,Last modified (grade),Feedback comments
+Participant 1002,Submitted,,7.00,-,"<p>good</p>
+<p>- but</p>"
+"""
+NAMES_APART = """\
+LastName,FirstName,ID,SIS Login ID,Section,cnn (98)
+    Points Possible,,,,,42
+Li,Mei,125,limei,A,
 """
 
 
@@ -251,6 +270,37 @@ def test_the_platforms_own_lists_are_recognised(tmp_path: Path) -> None:
     assert export.platform == "moodle" and export.people[0].name == "Anna Smith"
 
 
+def test_names_apart_and_no_names_are_recognised(tmp_path: Path) -> None:
+    canvas = class_list(tmp_path, NAMES_APART)
+    assert canvas.platform == "canvas" and canvas.people[0].name == "Mei Li"
+    put(tmp_path / "canvas", "limei_125_3456_cnn.ipynb")
+    table, _ = filled(canvas, tmp_path / "canvas", tmp_path / "out")
+    assert table[0][:3] == ["LastName", "FirstName", "ID"] and table[2][-1] == "2.5"
+    moodle = class_list(tmp_path, BLIND)
+    assert moodle.platform == "moodle"
+    put(tmp_path / "moodle", "Participant_1002_assignsubmission_file_/x.ipynb")
+    table, pages = filled(moodle, tmp_path / "moodle", tmp_path / "out2")
+    assert table[1][2] == "2.5" and pages == [
+        "Participant_1002_assignsubmission_file_/feedback.html"
+    ]
+    german = class_list(tmp_path, 'ID,"Vollständiger Name",Bewertung\nTeilnehmer/in1002,Anna,\n')
+    said = exports.destination(german, 0)
+    assert "no list of Canvas's or Moodle's" in said and "English" in said
+
+
+def test_a_platforms_number_is_not_the_schools(tmp_path: Path) -> None:
+    """Two kinds of numbers, and each student has the other one's."""
+    crossed = (
+        "Student,ID,SIS User ID,Section\nLi,125,999,A\nWu,126,125,A\n",
+        "Identifier,Full name,ID number,Grade,Last modified (grade)\n"
+        "Participant 125,Li,999,,-\nParticipant 126,Wu,125,,-\n",
+    )
+    for source, form in zip(crossed, ("x_{}_3456_cnn.ipynb", "X_{}_assignsubmission_file_")):
+        people = class_list(tmp_path, source)
+        found = {n: [p.name for p in people.match(owner(form.format(n)))] for n in (125, 126, 999)}
+        assert found == {125: ["Li"], 126: ["Wu"], 999: []}
+
+
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
@@ -267,6 +317,11 @@ def test_a_roster_that_is_none_says_so(tmp_path: Path, source: str, complaint: s
     (tmp_path / "old.csv").write_bytes("name\nJosé\n".encode("cp1252"))
     with pytest.raises(ValueError, match="old.csv, line 2: .*CSV UTF-8"):
         roster.read(tmp_path / "old.csv")
+
+
+def test_a_line_that_only_excel_reads_is_no_header(tmp_path: Path) -> None:
+    (anna,) = class_list(tmp_path, "sep=;\r\nname;id\r\nAnna;1\r\n").people
+    assert (anna.name, anna.id) == ("Anna", "1")
 
 
 def test_the_plan_brings_both_together(tmp_path: Path) -> None:
@@ -317,6 +372,7 @@ def test_out_to_canvas(tmp_path: Path) -> None:
     table, pages = filled(class_list(tmp_path, CANVAS), tmp_path / "in", tmp_path / "out")
     assert table == [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "cnn (98)"],
+        ["", "", "", "", "", "Manual Posting"],
         ["    Points Possible", "", "", "", "", "42"],
         ["Smith, Anna", "123", "m007", "anna@x.edu", "A", "2.5"],
         ["Núñez, José", "124", "m008", "jose@x.edu", "A", "2.5"],
@@ -342,6 +398,15 @@ def test_out_to_moodle(tmp_path: Path) -> None:
     assert "maximum grade is 100.00, this assignment has 7 points" in said
 
 
+def test_what_a_platform_has_written_goes_back_as_it_was(tmp_path: Path) -> None:
+    people = class_list(tmp_path, BLIND)
+    (tmp_path / "out" / "feedback").mkdir(parents=True)
+    table, _ = exports.write(tmp_path / "out", "moodle", people, 2, [], CNN)
+    with table.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [people.header, *people.rows]
+    assert "'-" not in table.read_text()
+
+
 def test_which_column_gets_the_points(tmp_path: Path) -> None:
     people = class_list(tmp_path, CANVAS)
     assert exports.column(people, "cnn", "") == 5
@@ -349,9 +414,27 @@ def test_which_column_gets_the_points(tmp_path: Path) -> None:
     assert exports.column(people, "attention", "Foundations (97)") == 6
     with pytest.raises(ValueError, match="no column fits 'week 9'"):
         exports.column(people, "cnn", "week 9")
-    two = class_list(tmp_path, CANVAS.replace("foundations (97)", "cnn again (97)"))
+    two = class_list(tmp_path, CANVAS.replace("foundations (97)", "CNN (97)"))
     with pytest.raises(ValueError, match="several columns fit 'cnn'.*COLUMN="):
         exports.column(two, "cnn", "")
+    assert "column 'foundations (97)'" in exports.destination(people, 6)
+
+
+def test_points_never_go_into_a_column_of_something_else(tmp_path: Path) -> None:
+    """Neither into another assignment's, nor into one that the platform computes."""
+    quiz = class_list(tmp_path, CANVAS.replace("cnn (98)", "cnn Quiz (98)"))
+    computed = class_list(tmp_path, CANVAS.replace("Final Score", "cnn").replace("cnn (98)", "x"))
+    for people in (quiz, computed):
+        place = exports.column(people, "cnn", "")
+        assert place == len(people.header) and "a new column" in exports.destination(people, place)
+    with pytest.raises(ValueError, match="no column fits 'cnn'"):
+        exports.column(computed, "cnn", "cnn")
+    export = class_list(
+        tmp_path,
+        "First name,Last name,Email address,Assignment: cnn (Real),Assignment: cnn (Letter)\n"
+        "Anna,Smith,a@x,-,-\n",
+    )
+    assert exports.column(export, "cnn", "") == 3
 
 
 # ----------------------------------------------------------------------------------------- make
@@ -419,6 +502,7 @@ def graded(tiny: Path) -> tuple[Path, str]:
     dry = grade(tiny, "--dry=1", "--roster", str(tiny / "roster.csv"))
     assert dry.returncode == 0 and "15 hand-ins, 15 to be marked" in dry.stdout
     assert "nothing handed in: Nobody" in dry.stdout and "skipped: Thumbs.db" in dry.stdout
+    assert "roster.csv is no list of Canvas's or Moodle's" in dry.stdout
     assert not (tiny / "out").exists(), "a dry run leaves nothing behind"
     run = grade(tiny, "--roster", str(tiny / "roster.csv"), "--seconds", "20", "--memory", "1000")
     assert run.returncode == 0, run.stderr[-3000:]
@@ -453,7 +537,8 @@ def test_marks_go_back_to_the_platform(graded: tuple[Path, str]) -> None:
     assert "12 of the totals in it are provisional" in run.stdout
     lines = list(csv.reader((folder / "out" / "canvas.csv").open(encoding="utf-8")))
     points = {row[1]: row[-1] for row in lines}
-    assert lines[0][-1] == "tiny" and lines[1][-1] == "7"
+    assert "canvas.csv is Canvas's: points go into a new column" in run.stdout
+    assert lines[0][-1] == "tiny" and lines[2][-1] == "7"
     assert (points["125"], points["123"], points["124"]) == ("4", "4", ""), "by their numbers"
     with zipfile.ZipFile(folder / "out" / "canvas-feedback.zip") as archive:
         assert archive.namelist() == ["limei_late_125_3456_x.html"]
@@ -469,8 +554,9 @@ def test_only_what_is_asked_for_is_marked_again(graded: tuple[Path, str]) -> Non
     limits = ["--seconds", "20", "--memory", "1000"]
     assert "0 of 15 submissions marked" in grade(folder, *limits).stdout
     assert "1 of 15 submissions marked" in grade(folder, *limits, "--student", "ANNA").stdout
-    stopped = grade(folder, "--seconds", "15", "--memory", "1000").stdout
-    assert "1 of 15 submissions marked" in stopped, "another limit: the one that it had stopped"
+    stopped = grade(folder, "--seconds", "21", "--memory", "1000").stdout
+    assert "1 of 15 submissions marked" in stopped, "a larger limit: the one that it had stopped"
+    assert "0 of 15 submissions marked" in grade(folder, *limits).stdout, "and that mark stands"
     wrong = grade(folder, "--student", "nobody", "--seconds", "20", "--memory", "1000")
     assert wrong.returncode == 2 and "there is no hand-in of 'nobody'" in wrong.stderr
     history = (folder / "out" / "history.csv").read_text(encoding="utf-8")
@@ -489,14 +575,85 @@ def test_nobody_is_marked_while_something_is_not_clear(tmp_path: Path, tiny: Pat
 
 
 def test_wrong_options_are_named(tiny: Path) -> None:
+    usual = ["tiny", str(tiny / "week 4"), "--built", str(tiny / "built")]
     for more, complaint in {
         ("--seconds", "0"): "SECONDS=0: at least 1",
         ("--seconds", "nan"): "SECONDS=nan",
         ("--roster", "/nowhere.csv"): "ROSTER=/nowhere.csv: there is no such file",
-        ("--export", "canvas"): "EXPORT=canvas needs ROSTER=",
+        ("--out", str(tiny / "roster.csv")): "roster.csv is a file; OUT names a folder",
+        ("--out", str(tiny / "week 4")): "lies in SUBMISSIONS=",
+        ("--out", str(tiny / "week 4" / "grades")): "name a folder outside of it",
+        ("--out", str(book.ROOT / "data" / "grades")): "which students' code can read",
+        ("--submissions", "/usr/bin"): "SUBMISSIONS lies in /usr, which students' code can read",
     }.items():
-        run = grade(tiny, *more)
-        assert run.returncode == 2 and complaint in run.stderr
+        with pytest.raises(ValueError, match=re.escape(complaint)):
+            options.check(options.parse([*usual, *more]))
+    run = grade(tiny, "--export", "canvas")
+    assert run.returncode == 2 and "EXPORT=canvas needs ROSTER=" in run.stderr
+
+
+def test_a_book_that_students_could_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "python")
+    monkeypatch.setattr(bubblewrap, "readable", lambda: [tmp_path / "python"])
+    inside, beside = tmp_path / "link" / "src" / "book", tmp_path / "python3"
+    assert bubblewrap.shown(inside) == tmp_path / "python" and not bubblewrap.shown(beside)
+    assert bubblewrap.shown(Path("/usr/src/app")) == Path("/usr")
+    assert not bubblewrap.shown(book.ROOT)
+
+
+BURNS = """
+import os, time
+for _ in range(40):
+    if os.fork() == 0:
+        os.setsid()
+        while True:
+            pass
+time.sleep(60)
+"""
+COMPUTES = """
+import time
+begin = time.process_time()
+while time.process_time() - begin < 1.5:
+    pass
+"""
+
+
+def test_a_neighbour_who_burns_the_processor_costs_nobody_a_mark(
+    tmp_path: Path, tiny: Path
+) -> None:
+    (tmp_path / "built").symlink_to(tiny / "built")
+    put(tmp_path / "week 4", "anna.ipynb", content=notebook([COMPUTES, *GOOD]))
+    put(tmp_path / "week 4", "burns.ipynb", content=notebook([BURNS, *GOOD]))
+    run = grade(tmp_path, "--seconds", "9", "--memory", "1500", "--workers", "2")
+    rows = table(tmp_path)
+    assert (rows["anna"]["status"], rows["anna"]["total"]) == ("graded", "4.0"), run.stdout
+    assert rows["burns"]["status"] == "stopped"
+    assert "2 of 2 submissions marked" in run.stdout
+
+
+def test_only_who_was_late_beside_others_is_marked_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = Mark("stopped", "code cell 1: it took longer than the 9 s allowed; all was left out")
+    killed = Mark("stopped", "code cell 1: it used more than the 9 MB of memory allowed")
+    made = {"late": [late, Mark()], "always late": [late, late], "killed": [killed]}
+    monkeypatch.setattr(runner, "mark", lambda path, *_: made[path.name].pop(0))
+    there = [submissions.Submission(name, Path(name), "aa") for name in made]
+    kept: dict[str, Mark] = {}
+
+    def keep(submission: submissions.Submission, mark: Mark) -> None:
+        assert submission.student not in kept
+        kept[submission.student] = mark
+
+    assert not runner.run(there, [], Limits(), 2, keep)
+    found = {name: mark.status for name, mark in kept.items()}
+    assert found == {"late": "graded", "always late": "stopped", "killed": "stopped"}
+    made["late"] = [late]
+    kept.clear()
+    runner.run(there[:1], [], Limits(), 2, keep)
+    assert kept["late"] is late, "nobody was beside it"
 
 
 FAULTS = """

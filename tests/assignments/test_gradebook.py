@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import resource
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from grading import feedback, hand, overview, results
+from grading import feedback, hand, options, overview, results
 from grading.gradebook import Gradebook, HandMark, WrongGradebook
 from grading.marks import Mark, Outcome
 from grading.results import Assignment, Result
@@ -67,6 +68,30 @@ def test_other_limits_mark_again_whom_they_stopped(book: Gradebook) -> None:
     book.keep(bob, "t", mark(2.0, "stopped"), "60 s")
     assert book.has(bob, "t", "60 s") and book.has(ALICE, "t", "120 s")
     assert not book.has(bob, "t", "120 s")
+    for limits, stands in {
+        "60 s, 3000 MB": True,
+        "30 s, 2000 MB": True,
+        "61 s, 3000 MB": False,
+        "30 s, 4000 MB": False,
+        "1e+06 s, 3000 MB": False,
+    }.items():
+        book.keep(bob, "t", mark(2.0, "stopped"), "60 s, 3000 MB")
+        assert book.has(bob, "t", limits) is stands, limits
+
+
+def test_a_full_disk_leaves_no_gradebook_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "gradebook.sqlite"
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
+    try:
+        with pytest.raises(WrongGradebook, match="can't be written.*disk full"):
+            Gradebook(path, "cnn")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    for _ in range(2):
+        with Gradebook(path, "cnn") as book:
+            assert not book.history()
+        path.write_bytes(b"")  # what some file systems leave of it
 
 
 def test_every_mark_is_kept_and_latest_or_best_counts(book: Gradebook, tmp_path: Path) -> None:
@@ -222,7 +247,7 @@ def test_the_page_is_text_without_control_characters(book: Gradebook) -> None:
     bad = "\x1b[2J\ud83d zoe: graded: 100\u202e <script>"
     row = Result("<alice>", "graded", mark=mark(1.0, message=bad))
     row.given["q2"] = HandMark("alice", "aa", "q2", 3.0, "well <done>", "hand.csv")
-    page = feedback.page(CNN, row)
+    page = feedback.page(CNN, row, "all")
     assert page.encode() and not set(page) & set("\x1b\u202e")
     assert "&lt;alice&gt;" in page and "&lt;script&gt;" in page and "well &lt;done&gt;" in page
     assert "<strong>5</strong> of 7</p>" in page, "final"
@@ -236,6 +261,35 @@ def test_how_much_of_hidden_checks_is_shown() -> None:
     assert "expected 3" in shown["all"]
     assert "expected 3" not in shown["names"] and "values (not in your notebook)" in shown["names"]
     assert "values" not in shown["public"] and "1 / 2" in shown["public"]
+    assert feedback.page(CNN, row) == shown["names"], "unless somebody asks for more"
+    assert options.parse([]).feedback == "names"
+
+
+def test_a_hidden_check_that_ends_the_process_says_nothing_of_itself() -> None:
+    stop = "when checked, values: its process ended with status 16: n is 10000"
+    ended = mark(0.0, "stopped", "its process ended with status 16")
+    ended.reason, ended.errors = f"code cell 1: late; {stop}", ["code cell 1: late", stop]
+    row = Result("alice", "stopped", mark=ended)
+    shown = {show: feedback.page(CNN, row, show) for show in feedback.SHOWN}
+    assert stop in shown["all"]
+    for show in ("names", "public"):
+        assert "status 16" not in shown[show] and "10000" not in shown[show]
+        assert f'<p class="wrong">code cell 1: late; {feedback.UNSAID}</p>' in shown[show]
+    assert "values" not in shown["public"]
+
+
+def test_a_page_says_a_thing_once_and_fits_a_phone() -> None:
+    reason = "There is no notebook to mark: a folder."
+    outcomes = [Outcome(name, 1.0, 0.0, name > "b", reason) for name in "abcd"]
+    refused = Result("alice", "refused", mark=Mark("refused", reason, {"q1": outcomes}))
+    empty = Result("alice", "graded", mark=Mark("graded", "", {"q1": outcomes}))
+    hidden = Result("alice", "graded", mark=Mark("graded", "", {"q1": outcomes[2:]}))
+    assert feedback.page(CNN, refused).count(reason) == 1
+    assert feedback.page(CNN, empty).count(reason) == 1
+    assert '<td>all checks</td><td class="points">0 / 4</td>' in feedback.page(CNN, empty)
+    assert reason not in feedback.page(CNN, hidden), "it is what hidden checks found"
+    for page in (feedback.page(CNN, refused), overview.page([refused], CNN)):
+        assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
 
 
 def test_a_check_that_nearly_everybody_fails_is_flagged() -> None:
@@ -249,3 +303,6 @@ def test_a_check_that_nearly_everybody_fails_is_flagged() -> None:
     assert "Nearly everybody fails: q1, values" in page and "10 totals are provisional" in page
     assert 'aria-label="Students by total.' in page and "src=" not in page
     assert "<h1>" in overview.page([], CNN), "nobody at all"
+    assert overview.flagged([shape, values]) == ["nearly everybody fails q1, values"]
+    many = overview.flagged([values] * 31)
+    assert len(many) == 4 and many[-1] == "and 28 more checks: see overview.html"

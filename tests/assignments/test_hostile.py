@@ -293,6 +293,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, di
         (handed_in / name).write_bytes(content)
     command = [PYTHON, "-m", "grading", "tiny", handed_in, "--built", folder / "built"]
     command += ["--out", folder / "out", "--seconds", "25", "--memory", "1000"]
+    command += ["--feedback", "all"]
     with (folder / "said").open("w+") as said:
         run = subprocess.Popen(
             [*WITH_A_KEY, *command],

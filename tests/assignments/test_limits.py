@@ -18,6 +18,7 @@ import pytest
 
 from grading import bubblewrap, cgroups, limits, pipes, seccomp, wire
 from grading.limits import Limits
+from grading.process import last_words
 from grading.sandbox import MachineError, Sandbox, SandboxError, self_test
 from tools import book
 
@@ -366,6 +367,26 @@ def test_files_that_only_root_can_read_stop_the_grader(tmp_path: Path) -> None:
     assert "MachineError" in done.stderr and "chmod -R go+rX" in done.stderr
 
 
+def test_an_environment_behind_a_link_works(tmp_path: Path) -> None:
+    (tmp_path / "venv").symlink_to(sys.prefix)
+    code = "from grading.sandbox import *; self_test(Limits())"
+    done = subprocess.run(
+        [tmp_path / "venv" / "bin" / "python", "-c", code],
+        cwd=book.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+
+
+def test_last_words_are_the_students_and_few() -> None:
+    said = b"hello\nFontconfig error: No writable cache directories\n\n"
+    assert last_words(said) == "hello"
+    assert last_words(said[6:]) == last_words(b"") == "no last words"
+    assert last_words(b"x" * 4000) == "x" * 80 + "…"
+
+
 def test_nothing_is_left_running() -> None:
     source = """
 import os, subprocess, time
@@ -422,6 +443,23 @@ def test_a_group_is_made_in_the_nearest_place(
             tree(folder, "cpu memory pids")
     made = cgroups._home()
     assert made == nearest
+
+
+def test_a_group_has_one_processor_if_they_can_be_shared_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: dict[str, str] = {}
+    monkeypatch.setattr(cgroups, "_home", lambda: tmp_path)
+    monkeypatch.setattr(cgroups, "_write", lambda path, value: written.update({path.name: value}))
+    cgroups.Group(1 << 30, 64).end()
+    assert written["cpu.max"] == "100000 100000" and written["pids.max"] == "64"
+
+    def refuse(path: Path, value: str) -> None:
+        if path.name == "cpu.max":
+            raise PermissionError(path)
+
+    monkeypatch.setattr(cgroups, "_write", refuse)
+    cgroups.Group(1 << 30, 64).end()
 
 
 @pytest.mark.skipif(not cgroups.possible(), reason="no control groups here")

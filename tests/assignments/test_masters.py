@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -65,8 +66,10 @@ def graded(request: pytest.FixtureRequest, built: Path) -> tuple[str, dict[str, 
     quick = [cell for cell in solution.cells if not any(word in cell.source for word in slow)]
     code = [cell.source for cell in quick if cell.cell_type == "code"]
     notebooks = {"solution": code, "one-cell": ["\n\n".join(code)]}
+    # an answer counts as it stands at its own check cell, and these come after
+    unchecked = [text for text in code if not text.startswith("grader.check(")]
     for number, group in enumerate(groups(name)):
-        notebooks[f"group-{number}"] = [*code, *(answer["code"] for answer in group.values())]
+        notebooks[f"group-{number}"] = [*unchecked, *(answer["code"] for answer in group.values())]
     for title, sources in notebooks.items():
         notebook = nbformat.v4.new_notebook(cells=[new_code_cell(text) for text in sources])
         nbformat.write(notebook, handed_in / f"{title}.ipynb")
@@ -234,6 +237,44 @@ def test_the_form_tells_at_once_what_is_right(master: Path, built: Path, tmp_pat
     assert run.returncode == 0, run.stderr
     said = run.stdout.splitlines()
     assert len(said) >= 6 and all(line.startswith("✓ q") for line in said), run.stdout
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_the_form_names_the_libraries_that_are_there(master: Path) -> None:
+    said = re.search(r"there are Python's standard library, (.+), and no other", read_text(master))
+    assert said
+    names = [name.strip("`").lower() for name in re.split(r", | and the book's ", said[1])]
+    assert names == "pytorch numpy scipy scikit-learn pandas matplotlib utils".split()
+    modules = {"pytorch": "torch", "scikit-learn": "sklearn"}
+    script = "import " + ", ".join(modules.get(name, name) for name in names)
+    subprocess.run([PYTHON, "-c", script], cwd=book.ROOT, check=True, timeout=300)
+
+
+def read_text(master: Path) -> str:
+    """The text cells of a master."""
+    return "\n".join(c.source for c in book.read(master).cells if c.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda path: path.stem)
+def test_the_form_says_what_counts(master: Path) -> None:
+    text = read_text(master)
+    assert "Each answer counts as it stands at its own check cell; later cells may use" in text
+    assert "Where gradients are to flow, compute with tensors all the way" in text
+    asked = text.split("\n## Question ")[1:]
+    for number, cells in enumerate(questions(master), 1):
+        tested = "assert_same_gradients" in cells or "assert_gradient_close" in cells
+        assert not tested or "gradients flow" in asked[number - 1].lower(), f"question {number}"
+
+
+def questions(master: Path) -> list[str]:
+    """The code of each question."""
+    found: list[str] = []
+    for cell in book.read(master).cells:
+        if assignments.settings(cell.source, assignments.QUESTION) is not None:
+            found.append("")
+        elif found and cell.cell_type == "code":
+            found[-1] += cell.source
+    return found
 
 
 def test_unknown_assignment_is_refused(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_nothing_of_a_student_is_run(desk: reading.Desk, page: Page) -> None:
     words = page.locator("#answer").inner_text()
     assert "not shown here: text/html" in words and "application/javascript" in words
     assert "damaged" in words, "a picture that is none"
+    assert "not shown here (SVG)" in words and page.locator("#answer img").count() == 0
     page.wait_for_timeout(300)
     assert page.evaluate("window.evil") is None
     open_at(page, place(desk, "eve"))
@@ -248,6 +249,33 @@ def test_marks_are_given_with_the_mouse_and_wrong_ones_refused(
     assert given(desk)[desk.hand_ins[2].student][0] == 2.5
 
 
+def test_points_of_any_size_and_comments_alone_are_kept(desk: reading.Desk, page: Page) -> None:
+    open_at(page, 0)
+    page.locator("#rubric button").nth(1).focus()
+    page.keyboard.press("Space")
+    assert page.evaluate("document.activeElement.textContent") == "1", "the focus stays"
+    assert page.locator("#rubric button[aria-pressed='true']").count() == 1
+    page.locator("#points").fill("2.25")
+    assert page.locator("#rubric button[aria-pressed='true']").count() == 0
+    page.locator("#comment").fill("a quarter")
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#where")).to_have_text("hand-in 2 of 3")
+    assert given(desk)[desk.hand_ins[0].student] == (2.25, "a quarter"), "and no «0 of 1»"
+    page.locator("#comment").fill("see me")
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#where")).to_have_text("hand-in 3 of 3")
+    assert given(desk)[desk.hand_ins[1].student] == (None, "see me")
+    expect(page.locator("#done")).to_have_text("1 of 3 marked")
+    page.locator("#comment").fill("x")
+    page.locator("#comment").fill("")
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    expect(page.locator("#where")).to_have_text("hand-in 2 of 3")
+    assert len(given(desk)) == 2 and page.locator("#comment").input_value() == "see me"
+
+
 def test_the_page_can_be_used_by_everybody(page: Page) -> None:
     for name in ("question", "Points", "Comment, which the student reads"):
         assert page.get_by_label(name).first.is_visible()
@@ -285,7 +313,8 @@ def test_only_the_page_itself_gets_answers(desk: reading.Desk, address: str) -> 
     assert asked(address, "GET", state)[0] == 200
     for path in ("nothing", "answer?number=7&question=q2", "answer?number=x&question=q2", "answer"):
         assert asked(address, "GET", url.path + path)[0] == 400, path
-    for change in ({"points": 5}, {"points": -1}, {"points": "x"}, {"given": [1]}, {"number": -1}):
+    wrong = [{"points": 5}, {"points": -1}, {"points": "x"}, {"points": None}, {"number": -1}]
+    for change in [*wrong, {"given": [1]}, {"given": [0, 0, 0]}]:
         body = json.dumps({**json.loads(mark), **change})
         assert asked(address, "POST", url.path + "mark", body)[0] == 400, change
     assert asked(address, "POST", url.path + "mark", "[")[0] == 400
@@ -328,6 +357,20 @@ def test_the_table_and_the_file_have_what_was_marked(desk: reading.Desk) -> None
         path = desk.out / "hand_marks.csv"
         hold, old = hand.read(path, kept, TINY.tested, TINY.manual, lambda name: name)
         assert len(hold) == 1 and not old, "what the page writes is what HAND= takes"
+
+
+def test_the_file_of_marks_comes_back_as_it_was(desk: reading.Desk) -> None:
+    desk.mark(0, "q2", 3.0, [1, 2, 0], "=1+1\nno limit")
+    desk.mark(1, "q2", 7 / 3, [], "=1+1\n-2")
+    desk.mark(2, "q2", None, [], "a comment")
+    path = desk.out / "hand_marks.csv"
+    for change in (("\n", "\n"), ("\r\n", "\n"), ("\n", "\r\n")):  # as spreadsheets save it
+        path.write_bytes(path.read_bytes().replace(*[ends.encode() for ends in change]))
+        with Gradebook(desk.out / "gradebook.sqlite", "tiny") as kept:
+            hold, old = hand.read(path, kept, TINY.tested, TINY.manual, lambda name: name)
+            assert (len(hold), kept.give(hold), old) == (3, 0, [])
+    assert all(row["comment"][0] != "=" for row in csv.DictReader(path.open(encoding="utf-8")))
+    assert desk.state()["given"]["q2"][0]["given"] == [1, 2, 0]
 
 
 def test_a_file_that_changed_or_is_broken_is_said_to_be(desk: reading.Desk) -> None:

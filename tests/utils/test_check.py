@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from utils.check import NotWritten, assert_close, checked_by, remark
+from utils.check import (
+    NotWritten,
+    assert_close,
+    assert_gradient_close,
+    assert_same_gradients,
+    checked_by,
+    gradients,
+    remark,
+)
 
 
 def doubles(answer):
@@ -137,6 +145,34 @@ def test_arrays_and_infinities():
         assert_close(torch.tensor(math.inf), torch.tensor(-math.inf))
     with pytest.raises(NotWritten):
         assert_close(None, torch.ones(2))
+
+
+def test_gradients_that_differ_are_named():
+    x, y = torch.tensor([3.0, 4.0]), torch.tensor([5.0, 6.0])
+    inputs = {"x": x, "n": 2, "y": y}
+
+    def reference(x, n, y):
+        return x * y**n
+
+    assert_same_gradients(reference, reference, inputs)
+    for wrong, said in (
+        (lambda x, n, y: x * y, r"^expected 144 at \[1\], got 24"),
+        (lambda x, n, y: x * y.detach() ** n, "^the gradient at y is 0: no `detach`"),
+        (lambda x, n, y: torch.from_numpy((x * y**n).detach().numpy()), "^the gradient at x is 0"),
+        (lambda x, n, y: 2 * x * y**n - (x * y**n).detach(), r"^the gradient at x: expected -25"),
+    ):
+        with pytest.raises(AssertionError, match=said):
+            assert_same_gradients(wrong, reference, inputs)
+    with pytest.raises(NotWritten):
+        assert_same_gradients(lambda x, n, y: None, reference, inputs)
+    assert_gradient_close(torch.zeros(2), torch.zeros(2), "x")
+
+
+def test_a_loss_has_its_own_gradient():
+    x = torch.tensor([3.0, 4.0])
+    assert gradients(torch.sum, x)[1].tolist() == [1, 1]
+    assert gradients(lambda x: x[:1], x)[1].tolist() == [1, 0]
+    assert gradients(lambda x: x, x)[1].tolist() == [-1, 1]
 
 
 def test_the_remark_reads_well_on_a_page():

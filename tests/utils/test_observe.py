@@ -1,8 +1,11 @@
 """What a call did is found out however it is written."""
 
+import _thread
 import functools
 import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -43,7 +46,58 @@ SOFTMAXES = {
     "by its name": lambda z: getattr(torch, "soft" + "max")(z, -1),
     "in vmap": torch.vmap(lambda row: row.softmax(0)),
     "in a distribution": lambda z: torch.distributions.Categorical(logits=z).logits,
+    "where torch functions are off": lambda z: without_torch_function(torch.softmax, z, -1),
+    "an operator there": lambda z: without_torch_function(torch.ops.aten._softmax, z, -1, False),
 }
+
+
+def without_torch_function(function: Callable[..., Tensor], *arguments: object) -> Tensor:
+    with torch._C.DisableTorchFunction():
+        return function(*arguments)
+
+
+def engine(z: Tensor) -> object:
+    leaf = z.clone().requires_grad_()
+    run = torch.autograd.Variable._execution_engine.run_backward
+    return run((leaf.sum(),), (torch.ones(()),), False, False, (leaf,), allow_unreachable=True)
+
+
+def test_functions_written_in_c_are_seen() -> None:
+    class Letters(dict[str, int]):
+        pass
+
+    for function, name in (
+        (engine, "torch._C._EngineBase.run_backward"),
+        (lambda z: np.logaddexp.reduce(z.numpy()), "numpy.logaddexp.reduce"),
+        (lambda z: Letters(a=1).keys(), "builtins.dict.keys"),
+        (lambda z: math.exp(z[0, 0]), "math.exp"),
+        (lambda z: bytes.fromhex("00"), "builtins.bytes.fromhex"),
+        (lambda z: z.new_tensor([1.0]), "torch.Tensor.new_tensor"),
+    ):
+        assert name in observed(function, X)["calls"]
+
+
+def in_a_thread(z: Tensor) -> Tensor:
+    found: list[Tensor] = []
+    _thread.start_new_thread(lambda: found.append(z.softmax(-1)), ())
+    while not found:
+        time.sleep(0.001)
+    return found[0]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_what_hides_what_it_runs_is_refused() -> None:
+    pool = ThreadPoolExecutor(1)
+    for function in (
+        in_a_thread,
+        lambda z: pool.submit(torch.softmax, z, -1).result(),
+        lambda z: torch.jit.trace(lambda x: x.exp(), z)(z),
+    ):
+        with pytest.raises(AssertionError, match="which hides what it runs: write it out"):
+            assert_not_called(observed(function, X), ("*softmax*",), "write it out")
+    for scripted in (torch.jit.trace(torch.exp, X), torch.jit.script(Own())):
+        with pytest.raises(AssertionError, match="TorchScript can't be looked into"):
+            observed(scripted, X)
 
 
 @pytest.mark.parametrize("way", SOFTMAXES)

@@ -139,4 +139,4 @@ def bits_per_character(model: Callable[..., Any], tokens: Tensor, text: str, **h
     >>> bits_per_character(uniform, torch.tensor([3, 0, 2]), "one token a word"[:12])
     0.5
     """
-    return token_bits(model, tokens, **how).double().sum().item() / len(text)
+    return token_bits(model, tokens, **how).cpu().double().sum().item() / len(text)
