@@ -36,10 +36,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_has_the_name_that_the_colab_cell_asks_for(wheel: Path) -> None:
-    namespace = {"release": book.version(), "folder": ""}
-    line = next(line for line in book.colab_cell().splitlines() if "wheel = " in line)
-    exec(line.strip(), namespace)
-    assert namespace["wheel"].endswith(f"/{wheel.name}")
+    names: dict[str, str] = {}
+    for line in book.colab_cell().splitlines():
+        if line.startswith(("release = ", "file = ", "site = ", "wheel = ")):
+            exec(line, names)
+    assert names["wheel"].endswith(f"/{wheel.name}")
 
 
 def test_wheel_holds_the_helpers_claims_and_data_and_no_more(wheel: Path) -> None:
@@ -97,16 +98,20 @@ def test_a_student_form_checks_itself_with_only_its_requirements(
     subprocess.run([*build, "--into", tmp_path], cwd=book.ROOT, check=True, capture_output=True)
     folder = tmp_path / "foundations" / "student"
     wanted = (folder / "requirements.txt").read_text().splitlines()
-    assert [line.split()[0] for line in wanted] == ["deep-learning-tested", "otter-grader==7.0.0"]
+    assert [line.split()[0] for line in wanted] == ["deep-learning-tested"]
     path = [str(next(grading.glob("[Ll]ib*/**/site-packages")))]
-    needed = [*fresh.requirements_of(wheel), wanted[1], "ipykernel"]
+    needed = [*fresh.requirements_of(wheel), "ipykernel"]
     python = fresh.environment(tmp_path / "student", needed, path)
     install = [python, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", wheel]
     subprocess.run(install, check=True, capture_output=True)
     code = [
         c.source for c in book.read(folder / "foundations.ipynb").cells if c.cell_type == "code"
     ]
-    answer = "def log_softmax(logits):\n    return logits - logits.logsumexp(-1, keepdim=True)"
+    answer = (
+        "def log_softmax(logits):\n"
+        "    logits = logits - logits.amax(-1, keepdim=True)\n"
+        "    return logits - logits.exp().sum(-1, keepdim=True).log()"
+    )
     script = "\n".join(
         [*code[:2], answer, 'print(grader.check("q1"))', 'print(grader.check("q2"))']
     )
@@ -115,5 +120,5 @@ def test_a_student_form_checks_itself_with_only_its_requirements(
     shutil.copy(folder / "foundations.ipynb", work)
     done = subprocess.run([python, "-c", script], cwd=work, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "q1" in done.stdout and "all test cases passed" in done.stdout.casefold()
-    assert "q2" in done.stdout and "softmax_regression_gradients" in done.stdout
+    assert "✓ q1" in done.stdout
+    assert "○ q2" in done.stdout and "softmax_regression_gradients" in done.stdout
