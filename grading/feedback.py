@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grading import text
-from grading.marks import DONE, REFUSED, Mark, Outcome
+from grading.marks import DONE, REFUSED, Outcome
 from grading.results import Assignment, Result
 
 SHOWN = ("names", "public", "all")  # how much of hidden checks a page shows
-UNSAID = "a check that is not in your notebook broke a limit"
 VIEWPORT = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
 )
@@ -55,10 +54,9 @@ def page(assignment: Assignment, result: Result, show: str = SHOWN[0]) -> str:
         f"<p>{e(who)}: <strong>{result.total(assignment):g}</strong> of "
         f"{assignment.possible:g}{state}</p>",
     ]
-    reason, errors = _said(mark, show)
-    if reason:
+    if mark.reason:
         kind = ' class="wrong"' if mark.status != DONE else ""
-        parts.append(f"<p{kind}>{e(reason)}</p>")
+        parts.append(f"<p{kind}>{e(mark.reason)}</p>")
     points = result.points(assignment)
     for name, worth in assignment.tested.items():
         parts.append(f"<h2>{e(name)}: {points.get(name, 0.0):g} of {worth:g}</h2>")
@@ -70,8 +68,8 @@ def page(assignment: Assignment, result: Result, show: str = SHOWN[0]) -> str:
         shown = f"{points[name]:g} of {worth:g}" if name in points else "not marked yet"
         parts.append(f"<h2>{e(name)}, marked by a person: {shown}</h2>{_comment(result, name)}")
     for heading, lines in (
-        ("Cells that did not run", errors),
-        ("Lines that were left out", getattr(mark, "left_out", [])),
+        ("Cells that did not run", mark.errors),
+        ("Lines that were left out", mark.left_out),
     ):
         if lines:
             items = "".join(f"<li>{e(str(line))}</li>" for line in lines)
@@ -80,17 +78,6 @@ def page(assignment: Assignment, result: Result, show: str = SHOWN[0]) -> str:
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
     )
-
-
-def _said(mark: Mark, show: str) -> tuple[str, list[str]]:
-    """The reason and the errors, without what they say of hidden checks if that isn't shown."""
-    names = {o.name for outcomes in mark.questions.values() for o in outcomes if o.hidden}
-    stops = tuple(f"when checked, {name}:" for name in names)
-    if show == "all" or not any(stop in x for stop in stops for x in (mark.reason, *mark.errors)):
-        return mark.reason, mark.errors
-    errors = [UNSAID if error.startswith(stops) else error for error in mark.errors]
-    errors = list(dict.fromkeys(errors))
-    return "; ".join(errors[:3]), errors
 
 
 def _comment(result: Result, question: str) -> str:

@@ -17,8 +17,9 @@ from grading.marks import DONE, PARTLY, REFUSED, Mark, Outcome
 from grading.remote import Remote
 from grading.sandbox import MachineError, SandboxError, StudentError
 from grading.session import Session, Unreadable
-from grading.words import NOTHING, missing, other_kind, raised, short, unsaid
-from utils.check import NotWritten
+from grading.words import NOTHING, UNSAID, missing, other_kind, raised, short, unsaid
+from utils import answers
+from utils.answers import NotWritten
 
 if TYPE_CHECKING:  # only in the grader's environment
     from otter.test_files.exception_test import ExceptionTestFile
@@ -70,13 +71,13 @@ def mark(
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        return _refused(f"The file is larger than {LARGEST >> 20} MB: clear its outputs.", tests)
+        return refused(f"The file is larger than {LARGEST >> 20} MB: clear its outputs.", tests)
     for left in reversed(range(TRIES)):
         try:
             result = _marked(data, path.name, tests, limits, slot)
             break
         except Unreadable as error:
-            result = _refused(str(error), tests)
+            result = refused(str(error), tests)
             break
         except MachineError:
             if not left:
@@ -85,8 +86,8 @@ def mark(
     return result
 
 
-def _refused(reason: str, tests: list[ExceptionTestFile]) -> Mark:
-    """The mark of a file that can't be read."""
+def refused(reason: str, tests: list[ExceptionTestFile]) -> Mark:
+    """The mark of a hand-in in which there is nothing to mark."""
     questions = {file.name: [_nothing(case, reason) for case in file.test_cases] for file in tests}
     return Mark(REFUSED, reason, questions)
 
@@ -111,7 +112,8 @@ def _marked(
     failed = [session.failed[number] for number in sorted(session.failed)]
     errors, left_out = _some([*session.stops, *failed]), _some(session.left_out)
     if session.stops:
-        return Mark(PARTLY, "; ".join(session.stops[:3]), questions, errors, 0.0, left_out)
+        said = "; ".join(session.stops[:3])
+        return Mark(PARTLY, said, questions, errors, 0.0, left_out, session.late)
     reason = ""
     if failed:
         count = "1 cell" if len(failed) == 1 else f"{len(failed)} cells"
@@ -140,10 +142,14 @@ class Looked:
         """Run the public tests, or the hidden ones."""
         cases = [case for case in self.file.test_cases if case.hidden is hidden]
         first, *end = self._moments
-        done = self._done[first]
+        done, stops = self._done[first], len(self._session.stops)
         done |= {id(case): _outcome(case, self._session, first) for case in cases}
         lost = any(outcome.earned < outcome.points or outcome.message for outcome in done.values())
-        may_be_better = lost or (not hidden and not self._session.same(self.file.name))
+        if self._session.same(self.file.name):
+            # what broke a limit would break it again, and there are not many starts
+            may_be_better = lost and len(self._session.stops) == stops
+        else:
+            may_be_better = lost or not hidden
         for moment in end if may_be_better and self._may_be_mended(first) else []:
             self._done[moment] |= {id(c): _outcome(c, self._session, moment) for c in cases}
 
@@ -211,7 +217,9 @@ def _outcome(case: Any, session: Session, moment: str) -> Outcome:
         # the end of the text is what the student's process has printed
         said = re.split(r" \(|: ", str(error))[0] if case.hidden else str(error)
         outcome.message = short(said)
-        session.stops.append(f"when checked, {outcome.name}: {outcome.message}")
+        # the check's own line says more, to those who may see it
+        what = UNSAID if case.hidden else f"when checked, {outcome.name}: {outcome.message}"
+        session.stop(what, error)
     except NotWritten as error:
         outcome.message = _not_written(str(error), values, session)
     except StudentError as error:
@@ -228,7 +236,7 @@ def _outcome(case: Any, session: Session, moment: str) -> Outcome:
 
 def _not_written(said: str, values: dict[str, Any], session: Session) -> str:
     """What is missing where an answer is."""
-    if "'" in said:  # it names a part of the answer
+    if said not in (answers.NOTHING, answers.RETURNS_NONE):  # it names a part of the answer
         return said
     functions = [name for name, value in values.items() if isinstance(value, Remote)]
     return session.unfinished(functions) if functions else NOTHING

@@ -37,6 +37,7 @@ class Mark:
         errors: of the student's cells, with their numbers and first lines.
         seconds: that it took.
         left_out: lines of the student's that were not run: commands, and magics.
+        late: whether a limit of time was broken, in which a neighbour may have had a part.
     """
 
     status: str = DONE
@@ -45,6 +46,7 @@ class Mark:
     errors: list[str] = field(default_factory=list)
     seconds: float = 0.0
     left_out: list[str] = field(default_factory=list)
+    late: bool = False
 
     @property
     def points(self) -> dict[str, float]:

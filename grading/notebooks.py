@@ -5,7 +5,6 @@ It runs inside the sandbox, before any of the student's code does.
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import re
@@ -213,23 +212,3 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
             f"The notebook in the archive is larger than {LARGEST >> 20} MB: clear its outputs."
         )
     return data
-
-
-def is_stub(source: str) -> bool:
-    """Whether there is nothing in a definition yet but what a form hands out."""
-    try:
-        (definition,) = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError):
-        return False
-    return _is_empty(definition)
-
-
-def _is_empty(node: ast.stmt) -> bool:
-    """Whether a function does nothing, or one of a class's functions."""
-    if isinstance(node, ast.ClassDef):
-        return any(_is_empty(part) for part in node.body if isinstance(part, ast.FunctionDef))
-    return isinstance(node, ast.FunctionDef) and all(
-        isinstance(part, ast.Pass | ast.Raise)
-        or (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-        for part in node.body
-    )

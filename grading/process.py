@@ -24,7 +24,6 @@ LAST_WORDS = 4_000  # bytes of a process's output that are kept
 LONGEST_LINE = 80  # characters of its last line that are shown
 LOOK = 0.1  # seconds between two looks at what it uses
 JOIN_SESSION_KEYRING = 1
-OUT_OF_TIME = re.compile(r"\btook longer than\b")  # in the words of why a process was ended
 NOISE = re.compile(r"Fontconfig (error|warning)")  # what libraries say of the sandbox
 
 

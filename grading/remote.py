@@ -56,19 +56,12 @@ class Line:
     def _stand_in(self, number: int, kind: str) -> Any:
         return ... if kind == "ellipsis" else Remote(self, number, kind)
 
-    def fetch(self, name: str) -> Any:
-        """What the student calls by this name; a stand-in knows its name."""
-        value = self.ask(do="get", name=name)
-        if isinstance(value, Remote):
-            value._name = name
-        return value
-
 
 class Remote:
     """An object of the student's. It can be called, and has the attributes that it has there."""
 
     def __init__(self, line: Line, number: int, kind: str) -> None:
-        self._line, self._number, self._kind, self._name = line, number, kind, ""
+        self._line, self._number, self._kind = line, number, kind
 
     def _ask(self, **request: Any) -> Any:
         return self._line.ask(target=wire.Handle(self._number, self._kind), **request)
@@ -150,13 +143,6 @@ class Remote:
             raise StudentError("what the call did came back broken") from None
         self._line.listen([seen.get("value"), *(n for n in seen["calls"] if not _is_there(n))])
         return seen
-
-    def student_source(self) -> str:
-        """The text of the definition in the notebook, see `utils.check.source_of`."""
-        text = self._line.ask(do="source", name=self._name)
-        if not isinstance(text, str) or not text:
-            raise AssertionError("its definition is not in the notebook")
-        return text
 
 
 def _is_there(name: str) -> bool:

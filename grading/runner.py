@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from queue import Queue
@@ -13,9 +13,8 @@ from tqdm import tqdm
 
 from grading import text
 from grading.limits import Limits
-from grading.marking import mark
-from grading.marks import DONE, REFUSED, Mark, Outcome
-from grading.process import OUT_OF_TIME
+from grading.marking import mark, refused
+from grading.marks import Mark
 from grading.sandbox import self_test
 from grading.submissions import Submission
 
@@ -76,7 +75,7 @@ def run(
     def finish(submission: Submission, made: Callable[[], Mark], alone: bool) -> None:
         try:
             found = made()
-            if out_of_time(found) and not alone:
+            if found.late and not alone:
                 late.append(submission)
                 return
             keep(submission, found)
@@ -97,20 +96,3 @@ def run(
         for submission in late:
             finish(submission, partial(one, submission), True)
     return failed
-
-
-def out_of_time(found: Mark) -> bool:
-    """Whether a limit of time cost the student something, as the words of the mark say."""
-    said = [found.reason, *found.errors]
-    return found.status != DONE and any(OUT_OF_TIME.search(words) for words in said)
-
-
-def refused(reason: str, tests: list[ExceptionTestFile]) -> Mark:
-    """The mark of a hand-in in which there is nothing to mark."""
-    return Mark(REFUSED, reason, {file.name: list(_nothing(file, reason)) for file in tests})
-
-
-def _nothing(file: ExceptionTestFile, reason: str) -> Iterator[Outcome]:
-    """No points for a question's tests."""
-    for case in file.test_cases:
-        yield Outcome(case.name, float(case.points or 0), 0.0, case.hidden, reason)

@@ -33,6 +33,10 @@ class SandboxError(Exception):
     """The student's process broke a limit, or ended; the message says how."""
 
 
+class OutOfTime(SandboxError):
+    """It took longer than it may: a neighbour on the machine may have had a part in that."""
+
+
 class StudentError(Exception):
     """The student's code raised an error; the message is its text."""
 
@@ -115,7 +119,7 @@ class Sandbox:
             answer = wire.unpack(*pipes.read(process.source, call, self._total), handle)
         except pipes.Late:
             process.kill_late(self._total)
-            raise SandboxError(self.broken) from None
+            raise OutOfTime(self.broken) from None
         except wire.WireError as error:
             process.kill(f"its process sent something that is no answer ({error})")
             raise SandboxError(self.broken) from None

@@ -11,7 +11,7 @@ import torch
 
 from grading.limits import Limits
 from grading.remote import Line
-from grading.sandbox import Sandbox, SandboxError, StudentError
+from grading.sandbox import OutOfTime, Sandbox, SandboxError, StudentError
 from grading.words import NOTHING, short
 
 RESTARTS = 4  # after that, what is left gets no points
@@ -44,6 +44,7 @@ class Session:
         failed: what went wrong in cells, by their numbers, in words.
         stops: which limits were broken, in words.
         left_out: lines that were not run.
+        late: whether one of the limits was of time.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Session:
         self.failed: dict[int, str] = {}
         self.stops: list[str] = []
         self.left_out: list[str] = []
+        self.late = False
         self._data, self._file, self._names = data, file, names
         self._limits, self._slot = limits, slot
         self._cells: dict[int, str] | None = None
@@ -79,6 +81,11 @@ class Session:
             self._ready()
         except SandboxError:
             return  # each test says so
+
+    def stop(self, what: str, error: SandboxError) -> None:
+        """Note that a limit was broken."""
+        self.stops.append(what)
+        self.late |= isinstance(error, OutOfTime)
 
     def moments(self, question: str) -> list[str]:
         """Where a question's answer is found: when the notebook checks it; `END`, after all cells.
@@ -184,7 +191,7 @@ class Session:
                     self.failed[number] = f"{self.cell(number)}: {short(str(error))}"
             except SandboxError as error:
                 what = "all of it" if lasting else "all but its imports and definitions"
-                self.stops.append(f"{self.cell(number)}: {short(str(error))}; {what} was left out")
+                self.stop(f"{self.cell(number)}: {short(str(error))}; {what} was left out", error)
                 if lasting:
                     cells[number] = ""
                 self._only_lasting.add(number)
@@ -203,13 +210,13 @@ class Session:
         except (StudentError, TypeError):  # student code has changed what does this
             self._same = {}
         except SandboxError as error:
-            self.stops.append(f"when answers were looked up: {short(str(error))}")
+            self.stop(f"when answers were looked up: {short(str(error))}", error)
 
     def _look_up_one(self, line: Line, moment: str, name: str) -> None:
         if isinstance(self._values.get((moment, name)), SandboxError):
             return  # to look it up broke a limit
         try:
-            self._values[moment, name] = line.fetch(name)
+            self._values[moment, name] = line.ask(do="get", name=name)
         except StudentError as error:
             self._values[moment, name] = error
         except SandboxError as error:

@@ -18,6 +18,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ import torch
 
 from grading import magics
 from utils import forms
+from utils.answers import is_stub
 
 COLAB = "elsewhere"  # what stands in for google.colab
 STAND_INS = ("otter", COLAB)
@@ -92,14 +94,14 @@ class Notebook:
 
     Attributes:
         names: the student's.
-        sources: the texts of functions and classes by name, in the order of their definitions.
+        stubs: for the definitions of each name, in order, whether there was no code in them yet.
         moments: the names as they were when a question was checked, by question.
     """
 
     def __init__(self) -> None:
         self._module = ModuleType("__main__")
         self.names: dict[str, Any] = self._module.__dict__
-        self.sources: dict[str, list[str]] = {}
+        self.stubs: dict[str, list[bool]] = {}
         self.moments: dict[str, Moment] = {}
         self.grader = _Grader(self)
         self.names["grader"] = self.grader  # where the cell that makes one is missing
@@ -137,12 +139,18 @@ class Notebook:
             try:
                 self._execute(statement, name, place == len(body) - 1)
                 if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-                    text = "".join(lines[statement.lineno - 1 : statement.end_lineno])
-                    self.sources.setdefault(statement.name, []).append(text)
+                    self._note(statement.name)
             except BaseException as error:
                 failed = failed or error
         if failed:
             raise CellError(number, left_out) from failed
+
+    def _note(self, name: str) -> None:
+        """Note whether there is code in a new definition."""
+        stub = False
+        with suppress(Exception):  # a class may answer in ways of its own
+            stub = is_stub(self.names[name])
+        self.stubs.setdefault(name, []).append(stub)
 
     def keep(self, moment: str) -> None:
         """Keep the names as they are now."""

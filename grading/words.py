@@ -10,6 +10,7 @@ from grading import text
 
 LONGEST = 300  # characters of a message
 NOTHING = "there is nothing here yet: the answer is empty"
+UNSAID = "a check that is not in your notebook broke a limit"
 ERROR = re.compile(r"(\w+)(?: \(a \w+\))?:.*?(?: \((?:code cell (\d+), )?line (\d+)\))?", re.DOTALL)
 KIND = re.compile(
     r"'(\w+)' object|non-iterable (\w+) object|instances of '(\w+)'|type\(s\) for .{1,8}: '(\w+)'"

@@ -23,7 +23,7 @@ LONGEST = 400  # characters of an error that travel
 ITEMS = 100_000  # of an object that is iterated over
 END = ""  # the moment after the last cell
 OPERATIONS = frozenset(
-    "read run moments go get source unfinished call gradients observed attribute item items "
+    "read run moments go get unfinished call gradients observed attribute item items "
     "length generator state seed".split()
 )
 
@@ -73,10 +73,6 @@ class Worker:
             raise NameError(f"there is no {name}")
         return self.notebook.names[name]
 
-    def source(self, name: str) -> str:
-        """The text of a function or class in the notebook; empty if it isn't there."""
-        return self.notebook.sources.get(name, [""])[-1]
-
     def unfinished(self, name: str) -> str:
         """What is missing in a function that returns nothing: its body, or a return.
 
@@ -84,12 +80,12 @@ class Worker:
             "body"; "below", if an empty definition has taken a finished one's place; "return"; or
             nothing, if it isn't in the notebook.
         """
-        empty = [notebooks.is_stub(text) for text in self.notebook.sources.get(name, [])]
-        if not empty:
+        stubs = self.notebook.stubs.get(name, [])
+        if not stubs:
             return ""
-        if not empty[-1]:
+        if not stubs[-1]:
             return "return"
-        return "body" if all(empty) else "below"
+        return "body" if all(stubs) else "below"
 
     def call(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call one of the student's objects."""

@@ -28,11 +28,31 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 _hook = install_import_hook("utils", "utils.shapes.typechecker")  # before anything imports utils
 
+from collections.abc import Iterator  # noqa: E402
+
 import pytest  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 from tests.notebooks import guard  # noqa: E402
+from tests.site.chromium import ARGUMENTS, NoChromiumError, find_chromium  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let nbval notice what it would pass over."""
     guard.install()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium: one, since a process can have Playwright running only once."""
+    missing = ""
+    try:
+        executable = find_chromium()
+    except NoChromiumError as error:
+        missing = str(error)
+    if missing:
+        pytest.fail(missing, pytrace=False)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield chromium
+        chromium.close()

@@ -636,8 +636,7 @@ def test_a_neighbour_who_burns_the_processor_costs_nobody_a_mark(
 def test_only_who_was_late_beside_others_is_marked_once_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    late = Mark("stopped", "code cell 1: it took longer than the 9 s allowed; all was left out")
-    killed = Mark("stopped", "code cell 1: it used more than the 9 MB of memory allowed")
+    late, killed = Mark("stopped", late=True), Mark("stopped")
     made = {"late": [late, Mark()], "always late": [late, late], "killed": [killed]}
     monkeypatch.setattr(runner, "mark", lambda path, *_: made[path.name].pop(0))
     there = [submissions.Submission(name, Path(name), "aa") for name in made]

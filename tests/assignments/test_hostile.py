@@ -21,6 +21,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from grading import text
+from tests.assignments.attacks import SEND
 from tools import book
 
 PYTHON = book.ROOT / ".venv-grading" / "bin" / "python"
@@ -132,19 +133,6 @@ for fd in range(3, 20):
     except OSError:
         continue
 """
-SEND = """
-import os, struct
-text = b"[" + b"[]," * 20_000_000 + b"[]]"
-data = struct.pack("!II", len(text), 0) + text
-for fd in range(3, 30):
-    try:
-        if os.fstat(fd).st_mode & 0o170000 == 0o010000:
-            place = 0
-            while place < len(data):
-                place += os.write(fd, data[place:])
-    except OSError:
-        continue
-"""
 READS = """
 import ctypes, glob
 seen = ""
@@ -228,7 +216,12 @@ CASES: dict[str, tuple[list[str], float, float, str]] = {
     "many-magics": (["%time x = 1\n" * 300, *GOOD], 2, 2, ""),
     "blank-lines": (["\n" * 110_000, *GOOD], 2, 2, ""),
     "half-a-character": ([HALF, *GOOD], 2, 2, "ValueError"),
-    "lists-on-the-pipe": ([*GOOD, SEND], 2, 2, "no answer"),
+    "lists-on-the-pipe": (
+        [*GOOD, SEND, "send(b'[' + b'[],' * 20_000_000 + b'[]]')"],
+        2,
+        2,
+        "no answer",
+    ),
     "reads-the-teacher": ([READS, *GOOD], 2, 2, "RuntimeError"),
     "shared-memory": ([*GOOD, SHARED], 2, 2, "memory"),
     "files-in-memory": ([*GOOD, FILES_IN_MEMORY], 2, 2, "files"),

@@ -20,11 +20,12 @@ from grading import bubblewrap, cgroups, limits, pipes, seccomp, wire
 from grading.limits import Limits
 from grading.process import last_words
 from grading.sandbox import MachineError, Sandbox, SandboxError, self_test
+from tests.assignments.attacks import SEND
 from tools import book
 
 # runs cells in sandboxes, a case in each, and prints what came of them
-RUN = """
-import json, resource, sys, time
+RUN = r"""
+import json, re, sys, time
 from grading import wire
 from grading.limits import Limits
 from grading.sandbox import Sandbox
@@ -44,7 +45,8 @@ for name, (cells, limits) in json.load(sys.stdin).items():
         except Exception as error:
             said.append(f"{type(error).__name__}: {error}")
     results[name] = dict(said=said, found=value, seconds=seconds)
-results["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+# ru_maxrss would also count the process that started this one
+results["peak"] = int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) >> 10
 print(json.dumps(results))
 """
 SMALL = {"memory": 700 << 20, "seconds": 15.0, "call_seconds": 6.0}
@@ -106,19 +108,6 @@ with tempfile.TemporaryFile() as file:
     torch.save(torch.nn.Linear(3, 3), file)
 assert found == sum(range(400_000))
 found = "works"
-"""
-SEND = """
-import os, struct
-def send(text=b"", raw=b"", sizes=None):
-    data = struct.pack("!II", *(sizes or (len(text), len(raw)))) + text + raw
-    for number in range(3, 30):
-        try:
-            if os.fstat(number).st_mode & 0o170000 == 0o010000:
-                place = 0
-                while place < len(data):
-                    place += os.write(number, data[place:])
-        except OSError:
-            continue
 """
 # name → (cells, words of which one must be in what is said)
 HARM: dict[str, tuple[list[str], tuple[str, ...]]] = {
@@ -239,7 +228,9 @@ def test_the_kernel_refuses_what_is_not_needed(inside: dict) -> None:
 
 
 def test_only_two_folders_are_writable(inside: dict) -> None:
-    assert inside["probe"]["found"]["writable"] == ["/dev/shm", "/tmp"]
+    # a clone below /tmp has its parents there too, in the same memory
+    writable = [place for place in inside["probe"]["found"]["writable"] if place[:5] != "/tmp/"]
+    assert writable == ["/dev/shm", "/tmp"]
     assert inside["files in memory"]["found"] <= Limits.disk + Limits.shared
 
 

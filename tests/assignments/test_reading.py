@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from grading import excerpt, hand, reading, results, rubric
 from grading.gradebook import Gradebook
 from grading.marks import Mark, Outcome
 from grading.results import Assignment
 from grading.submissions import find
-from tests.site.chromium import ARGUMENTS, find_chromium
 from tools import assignments, book
 
 TINY = Assignment("tiny", {"q1": 2.0}, {"q2": 4.0})
@@ -120,14 +119,6 @@ def address(desk: reading.Desk) -> Iterator[str]:
     yield address
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
-"""One browser and one server for all tests of the site."""
+"""One server for all tests of the site."""
 
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from tests.site import book
-from tests.site.chromium import ARGUMENTS, NoChromiumError, find_chromium
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -24,22 +23,6 @@ def address() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}{book.published_path()}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
-    missing = ""
-    try:
-        executable = find_chromium()
-    except NoChromiumError as error:
-        missing = str(error)
-    if missing:
-        pytest.fail(missing, pytrace=False)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @dataclass

@@ -118,5 +118,5 @@ def test_stubs_have_no_code() -> None:
 
     for stub in (documented, passes, wrapped, lambda x: None, lambda x: ..., Stub, Stub()):
         assert is_stub(stub), stub
-    for written in (forgets_to_return, lambda x: [].append(x), Written, Written(), {}, 3, len):
+    for written in (forgets_to_return, lambda x: 7, lambda x: x, Written, Written(), {}, 3, len):
         assert not is_stub(written), written
