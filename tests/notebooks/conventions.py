@@ -41,6 +41,7 @@ OLD_PAGES = (
     "scoring-functions",
     "self-attention",
     "transformer",
+    "bert",
     "gradient-descent",
     "adam",
 )
