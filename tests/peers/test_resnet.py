@@ -94,10 +94,7 @@ def test_small_stem_keeps_the_size(page: dict) -> None:
 def test_projection_is_free_where_shapes_agree(page: dict) -> None:
     assert page["parameters"](page["projection"](8, 8, 1)) == 0
     X = torch.randn(2, 8, 7, 7)
-    padded = page["zero_padding"](X)
-    assert page["projection"](8, 16, 2)(X).shape == padded.shape == (2, 16, 4, 4)
-    assert torch.equal(padded[:, :8], X[:, :, ::2, ::2])
-    assert not padded[:, 8:].any()
+    assert page["projection"](8, 16, 2)(X).shape == (2, 16, 4, 4)
 
 
 def test_multiply_accumulates_are_counted(page: dict) -> None:
@@ -107,7 +104,7 @@ def test_multiply_accumulates_are_counted(page: dict) -> None:
     assert not any(layer._forward_hooks for layer in model)
 
 
-STARTS = ["He's", "PyTorch's", "near identity"]
+STARTS = ["He's", "PyTorch's", "near identity", "near rotations"]
 
 
 @pytest.mark.parametrize("weights", STARTS)
@@ -181,6 +178,12 @@ def test_weights_are_hes_or_pytorchs_or_near_the_identity(page: dict) -> None:
     assert abs(noise.std().item() / (0.1 * he) - 1) < 0.02
     assert not near.bias.any()
     assert abs(begun(page, "near identity", 1).weight.std().item() / (3 * he) - 1) < 0.05
+    turned = begun(page, "near rotations")
+    weight = turned.weight[:64].detach()
+    assert abs(weight[:, :, 0, 1].std().item() / (0.1 * he) - 1) < 0.05
+    product = weight[:, :, 1, 1] @ weight[:, :, 1, 1].T  # the noise adds 0.02 on the diagonal
+    assert (product - torch.eye(64)).abs().max() < 0.15
+    assert weight[:, :, 1, 1].diagonal().abs().mean() < 0.3  # not copies
     uniform, bound = begun(page, "PyTorch's"), (64 * 9) ** -0.5
     assert uniform.weight.abs().max() <= bound
     assert abs(uniform.weight.std().item() / (bound / 3**0.5) - 1) < 0.02
