@@ -1,13 +1,15 @@
 """Code that is no part of the lesson is folded: set-up, plots, checks, and the code of trials.
 
 A cell's tag says what it is; the notebook itself stays as it is. On the site its code stands behind
-a summary that names it and counts its lines ("Plotting code · 14 lines"), its outputs stay visible.
+a summary that says what it defines and counts its lines ("Set-up: SmallBlock · 22 lines"), its
+outputs stay visible.
 A fold is a `<details>`: it opens without a script, by keyboard, and for the browser's own search.
 *Show all code*, in the header of such a page, opens all of them and is remembered (`folds.js`).
 """
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,13 +31,27 @@ LABELS = {
 
 
 class fold(nodes.General, nodes.Element):
-    """What stands behind a summary; `kind` is a key of LABELS, `lines` how much it hides."""
+    """What stands behind a summary: `kind` is a key of LABELS, `code` the source it hides."""
 
 
 def kind_of(cell: nodes.Element) -> str | None:
     """Which of the kinds in LABELS a cell is tagged as, or None."""
     tags = cell.get("cell_metadata", {}).get("tags", [])
     return next((tag for tag in tags if tag in LABELS), None)
+
+
+def label_of(kind: str, code: str) -> str:
+    """The text of a fold's summary.
+
+    >>> label_of("setup", "def smooth(losses): ...")
+    'Set-up: smooth · 1 line'
+    >>> label_of("plot", "plt.show()")
+    'Plotting code · 1 line'
+    """
+    names = ", ".join(re.findall(r"^(?:class|def) (\w+)", code, re.M))
+    count = len(code.splitlines())
+    what = f"{LABELS[kind]}: {names}" if names else LABELS[kind]
+    return f"{what} · {count} {'line' if count == 1 else 'lines'}"
 
 
 def in_solution(node: nodes.Node) -> bool:
@@ -59,17 +75,14 @@ class FoldCells(SphinxPostTransform):
                 continue
             kind = kind_of(source.parent)
             if kind is not None and not in_solution(source):
-                wrapped = fold(kind=kind, lines=len(source.astext().splitlines()))
+                wrapped = fold(kind=kind, code=source.astext())
                 source.replace_self(wrapped)
                 wrapped += source
 
 
 def visit_fold(self: Any, node: fold) -> None:
-    count = node["lines"]
-    label = f"{LABELS[node['kind']]} · {count} {'line' if count == 1 else 'lines'}"
-    self.body.append(
-        f'<details class="fold fold-{node["kind"]}"><summary>{escape(label)}</summary>\n'
-    )
+    label = escape(label_of(node["kind"], node["code"]))
+    self.body.append(f'<details class="fold fold-{node["kind"]}"><summary>{label}</summary>\n')
 
 
 def depart_fold(self: Any, _node: fold) -> None:

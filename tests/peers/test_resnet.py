@@ -182,8 +182,8 @@ def test_weights_are_hes_or_pytorchs_or_near_the_identity(page: dict) -> None:
     weight = turned.weight[:64].detach()
     assert abs(weight[:, :, 0, 1].std().item() / (0.1 * he) - 1) < 0.05
     product = weight[:, :, 1, 1] @ weight[:, :, 1, 1].T  # the noise adds 0.02 on the diagonal
-    assert (product - torch.eye(64)).abs().max() < 0.15
-    assert weight[:, :, 1, 1].diagonal().abs().mean() < 0.3  # not copies
+    assert (product - 2 * torch.eye(64)).abs().max() < 0.2
+    assert weight[:, :, 1, 1].diagonal().abs().mean() < 0.4  # not copies
     uniform, bound = begun(page, "PyTorch's"), (64 * 9) ** -0.5
     assert uniform.weight.abs().max() <= bound
     assert abs(uniform.weight.std().item() / (bound / 3**0.5) - 1) < 0.02

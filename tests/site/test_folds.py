@@ -1,5 +1,6 @@
 """Folded code: labelled, opened by anyone in any way, remembered; and no line of code cut off."""
 
+import ast
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,13 @@ BROKEN = """() => [...document.querySelectorAll("article .cell_input pre")].filt
 }).map((block) => block.textContent.slice(0, 100))"""
 
 
+def defined_in(source: str) -> list[str]:
+    """The functions and classes of a cell."""
+    python = "\n".join("" if line.startswith("%") else line for line in source.splitlines())
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return [node.name for node in ast.parse(python).body if isinstance(node, kinds)]
+
+
 def folds_of(name: str) -> list[str]:
     """The labels of the folds that a page must have, in order, by the tags in its notebook."""
     notebook = read(book.ROOT / f"{name}.ipynb")
@@ -50,7 +58,9 @@ def folds_of(name: str) -> list[str]:
         kinds = [tag for tag in cell.metadata.get("tags", []) if tag in LABELS]
         if cell.cell_type == "code" and kinds and cell.id not in solutions:
             count = len(cell.source.splitlines())
-            labels.append(f"{LABELS[kinds[0]]} · {count} {'line' if count == 1 else 'lines'}")
+            names = ", ".join(defined_in(cell.source))
+            what = f"{LABELS[kinds[0]]}: {names}" if names else LABELS[kinds[0]]
+            labels.append(f"{what} · {count} {'line' if count == 1 else 'lines'}")
     return labels
 
 
