@@ -41,7 +41,6 @@ OLD_PAGES = (
     "scoring-functions",
     "self-attention",
     "transformer",
-    "bert",
     "gradient-descent",
     "adam",
 )

@@ -350,9 +350,9 @@ class TransformerEncoder(nn.Module):
         embed_dim: int,
         num_heads: int,
         ffn_dim: int,
+        *,
         dropout: float = 0.0,
         activation: Activation = F.relu,
-        *,
         norm_first: bool = False,
         rotary: bool = False,
     ) -> None:
