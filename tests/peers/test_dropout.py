@@ -152,8 +152,8 @@ def test_only_matrices_decay(page: dict) -> None:
 def test_large_data_and_narrow_networks_train_longer(page: dict) -> None:
     Setting = page["Setting"]
     assert Setting().examples == 200
-    steps = [Setting(), Setting(examples=2000), Setting(width=16)]
-    assert [setting.steps for setting in steps] == [900, 2000, 1125]
+    steps = [Setting(), Setting(examples=2000), Setting(width=16), Setting(longer=3)]
+    assert [setting.steps for setting in steps] == [900, 6000, 1125, 2700]
 
 
 def test_validation_images_are_never_trained_on(page: dict) -> None:
@@ -331,10 +331,28 @@ def two_dimensions(X: Tensor, p: float, training: bool = True) -> Tensor:
     return good(X.reshape(len(X), -1), p, training)
 
 
+def exact_share(X: Tensor, p: float, training: bool = True) -> Tensor:
+    """The same number of drops in each row."""
+    if not training or p in (0, 1) or X.device.type == "meta" or X.ndim != 2:
+        return good(X, p, training)
+    ranks = torch.rand_like(X).argsort(-1).argsort(-1)
+    return X * (ranks >= round(p * X.shape[-1])) / (1 - p)
+
+
+def detached_in_evaluation(X: Tensor, p: float, training: bool = True) -> Tensor:
+    return good(X, p) if training else X.detach().requires_grad_()
+
+
+def half_only(X: Tensor, p: float, training: bool = True) -> Tensor:
+    right = good(X, p, training)
+    return right if X.dtype == torch.float16 else right.float()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        same_mask, too_many, one_first, no_signs, pairs_share, row_masks, column_masks,
+        exact_share, detached_in_evaluation, half_only, same_mask,
+        too_many, one_first, no_signs, pairs_share, row_masks, column_masks,
         in_place, classic, detached, on_the_cpu, two_dimensions,
     ],
 )  # fmt: skip
