@@ -28,7 +28,6 @@ SECTIONS = (
 # Pages that are still to be brought to the standard of style.md. The list only gets shorter.
 OLD_PAGES = (
     "calculus",
-    "autograd",
     "softmax-regression",
     "multilayer-perceptron",
     "initialization",

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from tools import normalise
 from tools.book import ROOT
 from utils import diagrams, plotting
-from utils.diagrams import Diagram, canvas, sliding
+from utils.diagrams import Diagram, canvas, graph, sliding
 from utils.nn import LeNet
 
 PHONE = 342  # CSS pixels that a phone leaves for a figure
@@ -211,6 +211,16 @@ def test_residual_blocks_have_their_parts_in_order():
 def test_an_unknown_residual_block_is_named():
     with pytest.raises(ValueError, match="'wide' is none of plain, basic, pre-activation"):
         diagrams.residual_blocks("wide")
+
+
+def test_the_gradients_of_the_graph_are_those_of_torch():
+    a, b = (torch.tensor(float(x), requires_grad=True) for x in (graph.A, graph.B))
+    p, s = a * b, a + b
+    ((p * s) + 0).backward(inputs=[a, b, p, s])
+    texts = [t.get_text() for t in diagrams.backward_pass().axes[0].texts]
+    for name, x in zip("abps", (a, b, p, s)):
+        assert f"$\\bar{{{name}}} = {x.grad.item():.0f}$" in texts
+    assert f"$= {(p * s).item():.0f}$" in texts
 
 
 def test_dropout_keeps_what_the_mask_keeps():

@@ -1,8 +1,9 @@
 """The book's diagrams in one look: networks, blocks, cells and data flows, drawn as figures.
 
 Blue boxes have weights, orange ones are operations without; green ones with sharp corners are
-numbers. ⊕ adds, ⊙ multiplies entry by entry; a skip connection is a vermilion line, a state handed
-to the next step a purple one. A cell draws one with ``residual_blocks()`` and ``plt.show()``;
+numbers. ⊕ adds, ⊙ multiplies entry by entry; a skip connection is a vermilion line (a broken one
+carries gradients back), a state handed to the next step a purple one. A cell draws one with
+``residual_blocks()`` and ``plt.show()``;
 ``ALT["residual_blocks"]`` says what it shows, for the cell's metadata.
 """
 
@@ -12,6 +13,7 @@ from utils.diagrams.bert import bert_heads, bert_input
 from utils.diagrams.canvas import Diagram, Node
 from utils.diagrams.convolutional import lenet, residual_blocks
 from utils.diagrams.dense import dropout_passes
+from utils.diagrams.graph import backward_pass
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled
 from utils.diagrams.sliding import convolution_step, sliding_convolution
 
@@ -19,6 +21,7 @@ __all__ = [
     "ALT",
     "Diagram",
     "Node",
+    "backward_pass",
     "bert_heads",
     "bert_input",
     "convolution_step",

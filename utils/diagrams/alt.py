@@ -9,6 +9,12 @@ ALT = {
         " convolution from 256 to 64 channels, a 3×3 convolution on 64 and a 1×1 convolution back"
         " to 256, each with batch norm, then the sum and a ReLU."
     ),
+    "backward_pass": (
+        "A graph of five boxes, twice. Forward, left to right: a = 2 and b = 3 feed a product p = 6"
+        " and a sum s = 5, and those feed L = ps = 30. Backward, right to left along the same"
+        " edges: L sends 1·5 to p and 1·6 to s; p sends 5·3 to a and 5·2 to b; s sends 6·1 to each."
+        " So the gradient at a is 15 + 6 = 21 and at b 10 + 6 = 16."
+    ),
     "dropout_passes": (
         "The same network twice. In training two of its four hidden units are crossed out, with all"
         " their connections; below, the outputs 1, 3, 2, 4 times a mask of 2, 0, 2, 0 give 2, 0, 4,"
