@@ -20,6 +20,12 @@ ALT = {
         " their connections; below, the outputs 1, 3, 2, 4 times a mask of 2, 0, 2, 0 give 2, 0, 4,"
         " 0. In evaluation all units are there, and the outputs 1, 3, 2, 4 stay unchanged."
     ),
+    "two_paths": (
+        "A computational graph. Inputs x1 = 2 and x2 = 3 lead to h1 = x1 x2 = 6 and to h2 = x1 + x2"
+        " = 5, and these to L = h1 h2 = 30. The arrows carry local derivatives: from x1 to h1 3 and"
+        " to h2 1, from x2 to h1 2 and to h2 1, from h1 to L 5, from h2 to L 6. The two paths from"
+        " x1 to L are highlighted."
+    ),
     "bert_input": (
         "Six positions: <cls> who <mask> <sep> me <sep>. At each, the embeddings of the token, of"
         " the segment (A for the first four, B for the last two) and of the position (0 to 5) are"
