@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from tools import normalise
 from tools.book import ROOT
 from utils import diagrams, plotting
-from utils.diagrams import Diagram, canvas, graph, sliding
+from utils.diagrams import Diagram, canvas, graph, linear, sliding
 from utils.nn import LeNet
 
 PHONE = 342  # CSS pixels that a phone leaves for a figure
@@ -228,6 +228,18 @@ def test_dropout_keeps_what_the_mask_keeps():
     outputs, mask, dropped = row[:4], row[4:6], row[6:10]
     assert (outputs, mask, dropped) == (["1", "3", "2", "4"], ["2", "2"], ["2", "0", "4", "0"])
     assert row[10:] == outputs * 2
+
+
+def test_the_softmax_classifier_is_right():
+    o, y = (torch.tensor([row], dtype=torch.float) for row in (linear.LOGITS, linear.TARGET))
+    p, loss = o.softmax(-1), F.cross_entropy(o, y).item()
+    assert [round(x, 2) for x in p[0].tolist()] == list(linear.PROBABILITIES)
+    # the label is one-hot: what is shown of the gradient is what is shown of p, minus y
+    assert torch.allclose(p - y, torch.tensor([linear.GRADIENT]), atol=0.0051)
+    assert round(loss, 2) == linear.LOSS
+    texts = [t.get_text() for t in diagrams.softmax_classifier().axes[0].texts]
+    for numbers in (linear.LOGITS, linear.TARGET, linear.PROBABILITIES, linear.GRADIENT):
+        assert {str(x).replace("-", "−") for x in numbers} <= set(texts)
 
 
 def test_lenet_has_the_shapes_of_lenet():

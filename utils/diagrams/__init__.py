@@ -14,6 +14,7 @@ from utils.diagrams.canvas import Diagram, Node
 from utils.diagrams.convolutional import lenet, residual_blocks
 from utils.diagrams.dense import dropout_passes
 from utils.diagrams.graph import backward_pass
+from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.paths import two_paths
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled
 from utils.diagrams.sliding import convolution_step, sliding_convolution
@@ -34,6 +35,7 @@ __all__ = [
     "multi_head_attention",
     "residual_blocks",
     "sliding_convolution",
+    "softmax_classifier",
     "transformer_block",
     "two_paths",
 ]

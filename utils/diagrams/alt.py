@@ -15,6 +15,12 @@ ALT = {
         " edges: L sends 1·5 to p and 1·6 to s; p sends 5·3 to a and 5·2 to b; s sends 6·1 to each."
         " So the gradient at a is 15 + 6 = 21 and at b 10 + 6 = 16."
     ),
+    "softmax_classifier": (
+        "From top to bottom: an image of 784 pixels passes a Linear layer with W and b, which gives"
+        " three logits, 0.3, 2.9 and 4. A softmax turns them into the probabilities 0.02, 0.25 and"
+        " 0.74. The cross-entropy with the one-hot label 0, 1, 0 is a loss of 1.41. A dashed arrow"
+        " brings the gradient back to the logits: 0.02, −0.75 and 0.74."
+    ),
     "dropout_passes": (
         "The same network twice. In training two of its four hidden units are crossed out, with all"
         " their connections; below, the outputs 1, 3, 2, 4 times a mask of 2, 0, 2, 0 give 2, 0, 4,"
