@@ -38,7 +38,6 @@ OLD_PAGES = (
     "scoring-functions",
     "self-attention",
     "transformer",
-    "gradient-descent",
     "adam",
 )
 LONGEST_CELL = 30  # lines that are not blank

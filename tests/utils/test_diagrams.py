@@ -242,6 +242,19 @@ def test_the_softmax_classifier_is_right():
         assert {str(x).replace("-", "−") for x in numbers} <= set(texts)
 
 
+def test_a_step_of_descent_is_right():
+    H, e = np.array([[2.5, 1.5], [1.5, 2.5]]), np.array([3.0, 1.0])
+    shown = [t.get_text().replace("−", "-") for t in diagrams.descent_by_axes().axes[0].texts]
+    before, after = shown[:2], shown[-4:-2]
+    assert [float(x) for x in before] == [3, 1]
+    assert [float(x) for x in after] == pytest.approx((e - 0.4 * H @ e).tolist())
+    assert np.linalg.eigvalsh(H) == pytest.approx([1, 4])
+    assert [x for x in shown if x.startswith("×")] == [
+        "× (1 - 0.4 · 4) = -0.6",
+        "× (1 - 0.4 · 1) = 0.6",
+    ]
+
+
 def test_lenet_has_the_shapes_of_lenet():
     shapes, X = {"1×28×28"}, torch.zeros(1, 1, 28, 28)
     for layer in LeNet():

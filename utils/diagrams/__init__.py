@@ -13,6 +13,7 @@ from utils.diagrams.bert import bert_heads, bert_input
 from utils.diagrams.canvas import Diagram, Node
 from utils.diagrams.convolutional import lenet, residual_blocks
 from utils.diagrams.dense import dropout_passes
+from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
 from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.paths import two_paths
@@ -27,6 +28,7 @@ __all__ = [
     "bert_heads",
     "bert_input",
     "convolution_step",
+    "descent_by_axes",
     "dropout_passes",
     "encoder_decoder",
     "lenet",

@@ -32,6 +32,12 @@ ALT = {
         " to h2 1, from x2 to h1 2 and to h2 1, from h1 to L 5, from h2 to L 6. The two paths from"
         " x1 to L are highlighted."
     ),
+    "descent_by_axes": (
+        "The error (3, 1) splits into 2 times (1, 1) along the steep axis, whose curvature is 4,"
+        " and 1 times (1, −1) along the flat axis, whose curvature is 1. One step with the learning"
+        " rate 0.4 multiplies the first part by 1 − 0.4 · 4 = −0.6 and the second by"
+        " 1 − 0.4 · 1 = 0.6. Added up again, the new error is (−0.6, −1.8)."
+    ),
     "bert_input": (
         "Six positions: <cls> who <mask> <sep> me <sep>. At each, the embeddings of the token, of"
         " the segment (A for the first four, B for the last two) and of the position (0 to 5) are"
