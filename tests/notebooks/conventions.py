@@ -29,7 +29,6 @@ SECTIONS = (
 OLD_PAGES = (
     "multilayer-perceptron",
     "initialization",
-    "convolution",
     "lenet",
     "batch-normalization",
     "language-models",

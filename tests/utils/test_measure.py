@@ -1,12 +1,15 @@
 """What the meters say, where the answer is known."""
 
+import math
+import sys
 import time
 
+import pytest
 import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import nn
 
-from utils.measure import peak_bytes, saved_bytes, seconds, time_ratio
+from utils.measure import peak_bytes, resident_bytes, saved_bytes, seconds, time_ratio
 
 MEGABYTE = 2**20
 
@@ -62,3 +65,26 @@ def test_time_is_the_processors():
     assert seconds(lambda: time.sleep(0.05), 0.1) < 0.01  # waiting is not work
     ratio = time_ratio(lambda: [work @ work for _ in range(8)], lambda: work @ work)
     assert 4 < ratio < 16
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the high-water mark")
+def test_resident_memory_counts_what_operators_take_and_give_back():
+    size = 40 * MEGABYTE
+
+    def hidden_from_pytorch() -> None:
+        bytearray(size)[::4096] = b"x" * (size // 4096)  # touched, then released
+
+    X = torch.ones(size // 4)
+    assert resident_bytes(lambda: None) < 0.1 * size
+    assert resident_bytes(lambda: X + 1) == pytest.approx(size, rel=0.1)
+    assert resident_bytes(lambda: (X + 1) * 2) == pytest.approx(2 * size, rel=0.1)
+    assert resident_bytes(hidden_from_pytorch) == pytest.approx(size, rel=0.1)
+    assert peak_bytes(hidden_from_pytorch) == 0
+
+
+def test_resident_memory_is_unknown_where_the_system_does_not_say(monkeypatch):
+    def not_there(*args: object, **kwargs: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.write_text", not_there)
+    assert math.isnan(resident_bytes(megabyte))
