@@ -99,7 +99,8 @@ replicate: setup ## Run trials in all settings with more seeds: make replicate [
 mutants: setup ## Plant small bugs into the code, see which the checkers notice: make mutants [PAGES="cnn/lenet"]
 	@$(RUN) -m tools.mutants --workers=@WORKERS @PAGES
 
-bench: setup ## Measure the helpers side by side with d2l
+bench: setup ## Measure the helpers side by side with d2l, and the grader on a class
+	@$(SETUP) --grading
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) "$$file" || exit 1; done
 
 gpu: setup ## Test the notebooks on the GPU (NOTEBOOKS="..."); fail where there is none
