@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from tools import normalise
 from tools.book import ROOT
 from utils import diagrams, plotting
-from utils.diagrams import Diagram, canvas, graph, linear, sliding
+from utils.diagrams import Diagram, canvas, graph, linear, perceptron, sliding
 from utils.nn import LeNet
 
 PHONE = 342  # CSS pixels that a phone leaves for a figure
@@ -240,6 +240,41 @@ def test_the_softmax_classifier_is_right():
     texts = [t.get_text() for t in diagrams.softmax_classifier().axes[0].texts]
     for numbers in (linear.LOGITS, linear.TARGET, linear.PROBABILITIES, linear.GRADIENT):
         assert {str(x).replace("-", "−") for x in numbers} <= set(texts)
+
+
+def test_the_passes_through_a_perceptron_are_right():
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    for layer, W, b in (
+        (model[0], torch.tensor(perceptron.WEIGHTS).T, perceptron.BIASES),
+        (model[2], [perceptron.OUT_WEIGHTS], [perceptron.OUT_BIAS]),
+    ):
+        layer.weight.data = torch.as_tensor(W).float()
+        layer.bias.data = torch.tensor(b).float()
+    X = torch.tensor([perceptron.INPUT]).float().requires_grad_()
+    out = model(X)
+    loss = (out - perceptron.TARGET).square().sum() / 2
+    loss.backward()
+    first, hidden, last = model[0](X)[0], model[:2](X)[0], model[2]
+    to_h = last.weight[0] * (out[0] - perceptron.TARGET)
+
+    def words(*numbers: torch.Tensor) -> list[str]:
+        found = torch.cat([n.detach().flatten() for n in numbers])
+        return [f"{x:g}".replace("-", "−") for x in found.tolist()]
+
+    shown = [t.get_text() for t in diagrams.mlp_passes().axes[0].texts]
+    half = shown.index("backward: gradients")
+    # numbers on lines, then in circles
+    forward = words(model[0].weight.T, last.weight, X, hidden, out)
+    assert [t for t in shown[:half] if t.lstrip("−").isdigit()] == forward
+    backward = words(model[0].weight.grad.T, last.weight.grad, X.grad, model[0].bias.grad, out - 1)
+    assert [t for t in shown[half:] if t.lstrip("−").isdigit()] == backward
+    assert [t.split(",")[0] for t in shown if t.startswith("z =")] == [
+        f"z = {z}" for z in words(first)
+    ]
+    assert [t.split(";")[0] for t in shown if t.startswith("at h")] == [
+        f"at h: {g}" for g in words(to_h)
+    ]
+    assert f"loss {loss.item():g}" in shown
 
 
 def test_a_step_of_descent_is_right():

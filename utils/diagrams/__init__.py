@@ -17,6 +17,7 @@ from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
 from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.paths import two_paths
+from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled
 from utils.diagrams.sliding import convolution_step, sliding_convolution
 
@@ -34,6 +35,7 @@ __all__ = [
     "lenet",
     "lstm_cell",
     "lstm_unrolled",
+    "mlp_passes",
     "multi_head_attention",
     "residual_blocks",
     "sliding_convolution",

@@ -21,6 +21,14 @@ ALT = {
         " 0.74. The cross-entropy with the one-hot label 0, 1, 0 is a loss of 1.41. A dashed arrow"
         " brings the gradient back to the logits: 0.02, −0.75 and 0.74."
     ),
+    "mlp_passes": (
+        "A network twice. Forward: the inputs 1 and 2 lead to two hidden units, with weights 1 and"
+        " 1 to the first, 2 and −1 to the second, biases −1; pre-activations are 2 and −1,"
+        " activations 2 and 0. With weights 2 and 3 and bias −1 the output is 3; for the target 1"
+        " the loss is 2. Backward: the gradient is 2 at the output, 4 and 6 at the activations, 4"
+        " and 0 at the pre-activations, as the second unit is off. At the output weights it is 4"
+        " and 0, at the weights into the first unit 4 and 8, into the second 0; at both inputs 4."
+    ),
     "dropout_passes": (
         "The same network twice. In training two of its four hidden units are crossed out, with all"
         " their connections; below, the outputs 1, 3, 2, 4 times a mask of 2, 0, 2, 0 give 2, 0, 4,"

@@ -1,0 +1,94 @@
+"""Multilayer perceptrons."""
+
+from matplotlib.figure import Figure
+
+from utils.diagrams.canvas import QUIET, SKIP, SMALL, Diagram
+
+INPUT, TARGET = (1, 2), 1
+WEIGHTS, BIASES = ((1, 2), (1, -1)), (-1, -1)  # of the hidden units: rows are inputs
+OUT_WEIGHTS, OUT_BIAS = (2, 3), -1
+COLUMNS, HEIGHT = (44, 236, 416), 104  # inputs, hidden units, output; from row to row
+RADIUS = 19
+ABOVE, BELOW, CROSSING = 0.5, 0.52, 0.27  # where on its line a number stands
+
+
+def mlp_passes() -> Figure:
+    """Draw a network of two ReLU units with numbers: activations forward, gradients backward.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> mlp_passes()
+        >>> plt.show()
+    """
+    z = [sum(x * w[j] for x, w in zip(INPUT, WEIGHTS)) + BIASES[j] for j in (0, 1)]
+    h = [max(number, 0) for number in z]
+    out = sum(a * w for a, w in zip(h, OUT_WEIGHTS)) + OUT_BIAS
+    error = out - TARGET
+    to_h = [error * w for w in OUT_WEIGHTS]
+    to_z = [g if number > 0 else 0 for g, number in zip(to_h, z)]
+    to_x = [sum(g * w for g, w in zip(to_z, row)) for row in WEIGHTS]
+
+    d = Diagram()
+    d.text(COLUMNS[1], -70, "forward: activations", bold=True)
+    d.text(COLUMNS[0], -40, "inputs", size=SMALL)
+    _network(d, 0, (INPUT, h, out), (WEIGHTS, OUT_WEIGHTS), backward=False)
+    for y, number, bias in zip((-34, HEIGHT + 34), z, BIASES):
+        d.text(COLUMNS[1], y, _signed(f"z = {number}, bias {bias}"), size=SMALL)
+    d.text(COLUMNS[2], HEIGHT / 2 - 34, _signed(f"bias {OUT_BIAS}"), size=SMALL)
+    loss = error**2 / 2
+    d.text(COLUMNS[2], HEIGHT / 2 + 44, f"target {TARGET},\nloss {loss:g}", size=SMALL)
+
+    top = HEIGHT + 160
+    d.text(COLUMNS[1], top - 70, "backward: gradients", bold=True)
+    gradients = [[x * g for g in to_z] for x in INPUT], [a * error for a in h]
+    _network(d, top, (to_x, to_z, error), gradients, backward=True)
+    for y, g, number in zip((top - 34, top + HEIGHT + 34), to_h, z):
+        state = "on" if number > 0 else "off"
+        d.text(COLUMNS[1], y, f"at h: {g}; the unit is {state}", size=SMALL)
+    d.text(COLUMNS[2], top + HEIGHT / 2 + 34, f"{out} − {TARGET}", size=SMALL)
+    return d.figure()
+
+
+def _signed(label: str) -> str:
+    return label.replace("-", "−")
+
+
+def _network(d: Diagram, top: float, circles: tuple, lines: tuple, *, backward: bool) -> None:
+    """Two inputs, two hidden units and an output, with numbers in circles and on lines."""
+    rows = (top, top + HEIGHT)
+    inputs = [(COLUMNS[0], y) for y in rows]
+    hidden = [(COLUMNS[1], y) for y in rows]
+    output = (COLUMNS[2], top + HEIGHT / 2)
+    for i, start in enumerate(inputs):
+        for j, end in enumerate(hidden):
+            level = ABOVE if i == 0 else BELOW
+            _edge(d, start, end, lines[0][i][j], level if i == j else CROSSING, backward)
+    for start, number in zip(hidden, lines[1]):
+        _edge(d, start, output, number, BELOW, backward)
+    for place, number in zip((*inputs, *hidden, output), (*circles[0], *circles[1], circles[2])):
+        d.unit(*place, radius=RADIUS)
+        d.text(*place, _signed(str(number)))
+
+
+def _edge(d: Diagram, start: tuple, end: tuple, number: int, at: float, backward: bool) -> None:
+    """A line from circle to circle, with a number beside it; gradients run the other way."""
+    (ax, ay), (bx, by) = start, end
+    length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5
+    reach = (RADIUS + 2) / length
+    near = ax + reach * (bx - ax), ay + reach * (by - ay)
+    far = bx - reach * (bx - ax), by - reach * (by - ay)
+    if backward:
+        d.line(far, near, color=SKIP if number else QUIET, dashed=True)
+    else:
+        d.line(near, far)
+    # beside the line: on the outer side, where lines do not cross
+    x, y = ax + at * (bx - ax), ay + at * (by - ay)
+    if by > ay:
+        x, y = x + 9, y - 11
+    elif by < ay and at < 0.5:
+        x, y = x - 9, y - 11
+    else:
+        y += -11 if at == ABOVE else 12
+    d.text(x, y, _signed(str(number)), size=SMALL)
