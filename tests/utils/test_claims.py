@@ -275,6 +275,18 @@ def test_a_card_escapes_what_it_shows_and_names_its_anchor(claim):
     assert 'aria-label="for the claim"' in page and 'aria-label="against it"' in page
 
 
+@pytest.mark.parametrize(("largest", "small"), [(40.0, "1.5 ["), (150.0, "1.50 [")])
+def test_factors_that_differ_widely_have_their_own_digits(claim, largest, small):
+    rows = [(1.4, 1.5, 1.6), (0.9 * largest, largest, 1.1 * largest)]
+    effects = tuple(
+        Effect(setting, None, Sample(values, "seeds", True))
+        for setting, values in zip(({}, {"width": 1}), rows)
+    )
+    rules = {None: Rule(more_than=1.1, ratio=True)}
+    here = Measured({"width": 8}, effects, rules, {None: "gain"}, {None: "times"})
+    assert f"base: {small}" in repr(Card(claim, None, here))
+
+
 # --------------------------------------------------------------------------------------- files
 @pytest.mark.parametrize(
     ("entry", "complaint"),

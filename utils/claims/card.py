@@ -23,6 +23,7 @@ SIDES: dict[Side, tuple[str, str, str]] = {  # symbol, colour, for those who hea
     "unclear": ("?", "#808080", "unclear"),
 }
 GREY = "#808080"
+WIDE = 30  # from this factor on, each row has its own digits
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,18 @@ class Card:
         return "\n".join(lines)
 
     def _effects(self, metric: str | None) -> list[tuple[Effect, tuple[str, str]]]:
-        """The effects of a metric, each with its mean and interval, all with the same digits."""
+        """The effects of a metric, each with its mean and interval, all with the same digits.
+
+        Factors that differ widely have their own, or the small ones would lose theirs.
+        """
         effects = [effect for effect in self.shown.effects if effect.metric == metric]
-        ends = [x for effect in effects for x in effect.sample.interval()]
-        texts = alike(*ends)
-        triples = [texts[3 * i : 3 * i + 3] for i in range(len(effects))]
+        ends = [effect.sample.interval() for effect in effects]
+        means = [mean for _, mean, _ in ends]
+        if self.shown.rules[metric].ratio and max(means) > WIDE * min(means):
+            triples = [alike(*row) for row in ends]
+        else:
+            texts = alike(*(x for row in ends for x in row))
+            triples = [texts[3 * i : 3 * i + 3] for i in range(len(effects))]
         return [(e, (mean, f"[{low}, {high}]")) for e, (low, mean, high) in zip(effects, triples)]
 
     # -------------------------------------------------------------------------------- as HTML
