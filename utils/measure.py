@@ -133,14 +133,14 @@ def resident_bytes(f: Callable[[], object]) -> float:
     """
     if sys.platform != "linux":
         return math.nan
+    _give_back_free_memory()
     try:
-        _give_back_free_memory()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        before = _memory_line("VmRSS")
-        f()
-        return _memory_line("VmHWM") - before
-    except OSError:
+    except OSError:  # a system that forbids it
         return math.nan
+    before = _memory_line("VmRSS")
+    f()
+    return _memory_line("VmHWM") - before
 
 
 def _give_back_free_memory() -> None:

@@ -82,6 +82,15 @@ def test_resident_memory_counts_what_operators_take_and_give_back():
     assert peak_bytes(hidden_from_pytorch) == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the high-water mark")
+def test_resident_memory_passes_on_what_goes_wrong_in_the_call():
+    def reads_what_is_not_there() -> None:
+        raise FileNotFoundError("of the call")
+
+    with pytest.raises(FileNotFoundError, match="of the call"):
+        resident_bytes(reads_what_is_not_there)
+
+
 def test_resident_memory_is_unknown_where_the_system_does_not_say(monkeypatch):
     def not_there(*args: object, **kwargs: object) -> None:
         raise FileNotFoundError

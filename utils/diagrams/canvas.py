@@ -72,6 +72,15 @@ class Node:
 
 
 @cache
+def signed(number: float) -> str:
+    """A number of at most three digits, with a minus sign and not a hyphen.
+
+    >>> signed(-1.2), signed(3.0)
+    ('−1.2', '3')
+    """
+    return f"{number:.3g}".replace("-", "−")
+
+
 def _length(line: str, size: float, weight: str) -> float:
     """The length of a line of text, whatever draws it in the end."""
     font = FontProperties(size=size, weight=weight)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from utils.diagrams.canvas import QUIET, SMALL, Diagram
+from utils.diagrams.canvas import QUIET, SMALL, Diagram, signed
 
 RATE = 0.4  # the learning rate of the drawing
 AXES = ((4, 2, "(1, 1)"), (1, 1, "(1, −1)"))  # curvature, part of the error, eigenvector
@@ -38,9 +38,9 @@ def descent_by_axes() -> Figure:
         taken = d.tensor(x, 72, f"{part} · {vector}")
         d.arrow(fork, taken, (x, fork[1]))
         factor_box = d.box(
-            x, 130, f"× (1 − {RATE} · {curvature}) = {_number(factor)}", learned=False
+            x, 130, f"× (1 − {RATE} · {curvature}) = {signed(factor)}", learned=False
         )
-        after = d.tensor(x, 188, f"{_number(factor * part)} · {vector}")
+        after = d.tensor(x, 188, f"{signed(factor * part)} · {vector}")
         d.chain(taken, factor_box, after)
         d.arrow(after, total, (x, total.y))
     moved = [factor * part for factor, part in zip(factors, parts)]
@@ -54,8 +54,4 @@ def descent_by_axes() -> Figure:
 def _error(parts: Sequence[float]) -> list[str]:
     """The two entries of the sum of the parts: those along (1, 1) and (1, −1)."""
     steep, flat = parts
-    return [_number(steep + flat), _number(steep - flat)]
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0").replace("-", "−")
+    return [signed(steep + flat), signed(steep - flat)]

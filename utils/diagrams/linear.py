@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from utils.diagrams.canvas import QUIET, SMALL, Diagram
+from utils.diagrams.canvas import QUIET, SMALL, Diagram, signed
 
 LOGITS, TARGET = (0.3, 2.9, 4.0), (0, 1, 0)
 PROBABILITIES, GRADIENT, LOSS = (0.02, 0.25, 0.74), (0.02, -0.75, 0.74), 1.41
@@ -34,8 +34,7 @@ def softmax_classifier() -> Figure:
     d.arrow(y, loss)
     d.text(x + 86, 92, "logits o", size=SMALL, align="left")
     d.text(x + 86, 236, "probabilities p", size=SMALL, align="left")
-    words = [f"{g}".replace("-", "−") for g in GRADIENT]
-    gradient = d.grid(side, 114, [words], width=PITCH)
+    gradient = d.grid(side, 114, [[signed(g) for g in GRADIENT]], width=PITCH)
     d.text(side, 144, "gradient p − y", size=SMALL)
     d.arrow(gradient, logits, color=QUIET, dashed=True)
     return d.figure()

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from utils.diagrams.canvas import QUIET, SKIP, SMALL, Diagram
+from utils.diagrams.canvas import QUIET, SKIP, SMALL, Diagram, signed
 
 INPUT, TARGET = (1, 2), 1
 WEIGHTS, BIASES = ((1, 2), (1, -1)), (-1, -1)  # of the hidden units: rows are inputs
@@ -35,8 +35,8 @@ def mlp_passes() -> Figure:
     d.text(COLUMNS[0], -40, "inputs", size=SMALL)
     _network(d, 0, (INPUT, h, out), (WEIGHTS, OUT_WEIGHTS), backward=False)
     for y, number, bias in zip((-34, HEIGHT + 34), z, BIASES):
-        d.text(COLUMNS[1], y, _signed(f"z = {number}, bias {bias}"), size=SMALL)
-    d.text(COLUMNS[2], HEIGHT / 2 - 34, _signed(f"bias {OUT_BIAS}"), size=SMALL)
+        d.text(COLUMNS[1], y, f"z = {signed(number)}, bias {signed(bias)}", size=SMALL)
+    d.text(COLUMNS[2], HEIGHT / 2 - 34, f"bias {signed(OUT_BIAS)}", size=SMALL)
     loss = error**2 / 2
     d.text(COLUMNS[2], HEIGHT / 2 + 44, f"target {TARGET},\nloss {loss:g}", size=SMALL)
 
@@ -49,10 +49,6 @@ def mlp_passes() -> Figure:
         d.text(COLUMNS[1], y, f"at h: {g}; the unit is {state}", size=SMALL)
     d.text(COLUMNS[2], top + HEIGHT / 2 + 34, f"{out} − {TARGET}", size=SMALL)
     return d.figure()
-
-
-def _signed(label: str) -> str:
-    return label.replace("-", "−")
 
 
 def _network(d: Diagram, top: float, circles: tuple, lines: tuple, *, backward: bool) -> None:
@@ -69,7 +65,7 @@ def _network(d: Diagram, top: float, circles: tuple, lines: tuple, *, backward: 
         _edge(d, start, output, number, BELOW, backward)
     for place, number in zip((*inputs, *hidden, output), (*circles[0], *circles[1], circles[2])):
         d.unit(*place, radius=RADIUS)
-        d.text(*place, _signed(str(number)))
+        d.text(*place, signed(number))
 
 
 def _edge(d: Diagram, start: tuple, end: tuple, number: int, at: float, backward: bool) -> None:
@@ -91,4 +87,4 @@ def _edge(d: Diagram, start: tuple, end: tuple, number: int, at: float, backward
         x, y = x - 9, y - 11
     else:
         y += -11 if at == ABOVE else 12
-    d.text(x, y, _signed(str(number)), size=SMALL)
+    d.text(x, y, signed(number), size=SMALL)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.diagrams.alt import ALT
-from utils.diagrams.canvas import QUIET, SMALL, Diagram
+from utils.diagrams.canvas import QUIET, SMALL, Diagram, signed
 from utils.plotting import animate
 
 # A picture of two channels, and a kernel for each.
@@ -60,9 +60,9 @@ def convolution_step(step: int, figure: Figure | None = None) -> Figure:
         d.times(176, y)
         kernel = d.grid(235, y, _written(KERNEL[channel]), cell=25, learned=True)
         d.arrow(kernel, plus, (plus.x, y))
-        d.text(299, y - 14, f"Σ = {_signed(int(sums[step, channel]))}", size=SMALL)
+        d.text(299, y - 14, f"Σ = {signed(int(sums[step, channel]))}", size=SMALL)
     d.text(235, 90 - 52, "kernel", size=SMALL, color=QUIET)
-    done = [_signed(total) if i <= step else "" for i, total in enumerate(sums.sum(1).tolist())]
+    done = [signed(total) if i <= step else "" for i, total in enumerate(sums.sum(1).tolist())]
     rows = [done[i : i + side] for i in range(0, len(done), side)]
     output = d.grid(422, middle, rows, cell=34, window=(row, column, 1, 1))
     d.arrow(plus, output)
@@ -93,9 +93,5 @@ def sliding_convolution() -> Any:
     )
 
 
-def _signed(number: int) -> str:
-    return str(number).replace("-", "−")
-
-
 def _written(numbers: np.ndarray) -> list[list[str]]:
-    return [[_signed(number) for number in row] for row in numbers.tolist()]
+    return [[signed(number) for number in row] for row in numbers.tolist()]
