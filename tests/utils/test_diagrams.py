@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from tools import normalise
 from tools.book import ROOT
 from utils import diagrams, plotting
+from utils.compat import import_torchvision
 from utils.diagrams import Diagram, canvas, graph, linear, perceptron, sliding
 from utils.nn import LeNet
 
@@ -206,6 +207,21 @@ def test_residual_blocks_have_their_parts_in_order():
     assert column_of(figure, 120) == ["residual", "post-activation", *x, *plain, *x]
     assert column_of(figure, 240) == ["residual", "pre-activation", *x, *before, *x]
     assert column_of(figure, 360) == ["residual", "bottleneck", *wide, *narrow, relu, *wide]
+
+
+def test_resnet18_is_drawn_with_the_shapes_that_it_has():
+    shapes = []
+    with torch.device("meta"):
+        model = import_torchvision().models.resnet18()
+        stages = [model.get_submodule(f"layer{k}") for k in range(1, 5)]
+        for layer in (model.conv1, model.maxpool, *stages):
+            layer.register_forward_hook(lambda *args: shapes.append(args[2].shape[1:]))
+        model(torch.empty(1, 3, 224, 224))
+    column = column_of(diagrams.resnet18(), 0)
+    maps = [text for text in column if text.count("×") == 2]
+    assert maps == ["3×224×224", *("×".join(map(str, shape)) for shape in shapes)]
+    assert model.fc.weight.shape == (1000, 512)
+    assert column[-3:] == ["512", "Linear", "1000 logits"]
 
 
 def test_an_unknown_residual_block_is_named():

@@ -11,7 +11,7 @@ from utils.diagrams.alt import ALT
 from utils.diagrams.attention import multi_head_attention, transformer_block
 from utils.diagrams.bert import bert_heads, bert_input
 from utils.diagrams.canvas import Diagram, Node
-from utils.diagrams.convolutional import lenet, residual_blocks
+from utils.diagrams.convolutional import lenet, residual_blocks, resnet18
 from utils.diagrams.dense import dropout_passes
 from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
@@ -38,6 +38,7 @@ __all__ = [
     "mlp_passes",
     "multi_head_attention",
     "residual_blocks",
+    "resnet18",
     "sliding_convolution",
     "softmax_classifier",
     "transformer_block",

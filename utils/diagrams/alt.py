@@ -9,6 +9,15 @@ ALT = {
         " convolution from 256 to 64 channels, a 3×3 convolution on 64 and a 1×1 convolution back"
         " to 256, each with batch norm, then the sum and a ReLU."
     ),
+    "resnet18": (
+        "Left, ResNet-18 from top to bottom. An image of 3×224×224 passes a 7×7 convolution with"
+        " stride 2, batch norm and ReLU to 64×112×112, a max pooling to 64×56×56, then four stages"
+        " of two blocks: 64×56×56, 128×28×28, 256×14×14, 512×7×7; then the mean of each map gives"
+        " 512 numbers, and a linear layer 1000 logits. Right, the first block of the second stage:"
+        " a 3×3 convolution with stride 2 from 64 to 128 channels, batch norm, ReLU, a 3×3"
+        " convolution, batch norm, and a sum with the input, which passes a 1×1 convolution with"
+        " stride 2 and a batch norm on its way; then a ReLU gives 128×28×28."
+    ),
     "backward_pass": (
         "A graph of five boxes, twice. Forward, left to right: a = 2 and b = 3 feed a product p = 6"
         " and a sum s = 5, and those feed L = ps = 30. Backward, right to left along the same"

@@ -62,6 +62,45 @@ def residual_blocks(*kinds: str) -> Figure:
     return d.figure()
 
 
+def resnet18() -> Figure:
+    """Draw ResNet-18 stage by stage, and the block in which a stage changes the shape.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> resnet18()
+        >>> plt.show()
+    """
+    d = Diagram()
+    d.text(0, 0, "ResNet-18", size=SMALL, bold=True)
+    stem = [("tensor", "3×224×224"), ("layer", "7×7 conv\nstride 2\nBatchNorm, ReLU")]
+    stem += [("tensor", "64×112×112"), ("function", "max pool 3×3\nstride 2")]
+    shapes = ["64×56×56", "128×28×28", "256×14×14", "512×7×7"]
+    stages = [("layer", "2 blocks" + "\nstride 2" * (k > 0)) for k in range(4)]
+    body = [part for stage, shape in zip(stages, shapes) for part in (stage, ("tensor", shape))]
+    head = [("function", "mean of map"), ("tensor", "512"), ("layer", "Linear")]
+    parts = [*stem, ("tensor", shapes[0]), *body, *head, ("tensor", "1000 logits")]
+    d.column(0, 24, parts, width=134, gap=11)
+
+    x = 208
+    d.text(x, 0, "the first block\nof the second stage", size=SMALL, bold=True)
+    ends = ("tensor", shapes[0]), ("tensor", shapes[1])
+    first = ("layer", "3×3 conv\nstride 2\n64 → 128")
+    block = [first, BATCH_NORM, RELU, _conv(3, 128, 128), BATCH_NORM, SUM, RELU, ends[1]]
+    nodes = d.column(x, 40, [ends[0]], width=134)
+    nodes += d.column(x, nodes[0].bottom[1] + 30, block, width=134, gap=13)
+    d.chain(*nodes[:2])
+    side, fork = x + 126, (x, nodes[0].bottom[1] + 12)
+    project = d.box(side, nodes[2].y, "1×1 conv,\nstride 2\n64 → 128")
+    norm = d.box(side, nodes[4].y, "BatchNorm")
+    d.line(fork, (side, fork[1]), project.top)
+    d.arrow(project, norm)
+    total = nodes[block.index(SUM) + 1]
+    d.arrow(norm, total, (side, total.y))
+    return d.figure()
+
+
 def lenet() -> Figure:
     """Draw LeNet from a picture of 28 by 28 pixels to ten logits, its feature maps to scale.
 
