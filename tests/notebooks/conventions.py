@@ -36,7 +36,6 @@ OLD_PAGES = (
     "scoring-functions",
     "self-attention",
     "transformer",
-    "adam",
 )
 LONGEST_CELL = 30  # lines that are not blank
 MOST_WORDS = 3000

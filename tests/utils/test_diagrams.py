@@ -24,7 +24,7 @@ from tools import normalise
 from tools.book import ROOT
 from utils import diagrams, plotting
 from utils.compat import import_torchvision
-from utils.diagrams import Diagram, canvas, graph, linear, perceptron, sliding
+from utils.diagrams import Diagram, adaptive, canvas, graph, linear, perceptron, sliding
 from utils.nn import LeNet
 
 PHONE = 342  # CSS pixels that a phone leaves for a figure
@@ -304,6 +304,23 @@ def test_a_step_of_descent_is_right():
         "× (1 - 0.4 · 4) = -0.6",
         "× (1 - 0.4 · 1) = 0.6",
     ]
+
+
+def test_two_steps_of_adam_are_right():
+    shown = [t.get_text().replace("−", "-") for t in diagrams.adam_steps().axes[0].texts]
+    weight = torch.zeros((), requires_grad=True)
+    adam = torch.optim.Adam([weight], lr=1.0, betas=(adaptive.BETA1, adaptive.BETA2), eps=0.0)
+    before, steps = 0.0, []
+    for gradient in adaptive.GRADIENTS:
+        assert f"g = {gradient}" in shown
+        weight.grad = torch.tensor(float(gradient))
+        adam.step()
+        steps.append(before - weight.item())
+        before, state = weight.item(), adam.state[weight]
+        assert f"m = {state['exp_avg'].item():g}" in shown
+        assert f"v = {state['exp_avg_sq'].item():g}" in shown
+    assert steps == pytest.approx([1, -1 / 3])
+    assert {"1", "-1/3", "÷ ½ = 4", "÷ ¼ = 16", "÷ ¾ = -4/3", "÷ 7/16 = 16"} <= set(shown)
 
 
 def test_lenet_has_the_shapes_of_lenet():

@@ -7,6 +7,7 @@ carries gradients back), a state handed to the next step a purple one. A cell dr
 ``ALT["residual_blocks"]`` says what it shows, for the cell's metadata.
 """
 
+from utils.diagrams.adaptive import adam_steps
 from utils.diagrams.alt import ALT
 from utils.diagrams.attention import multi_head_attention, transformer_block
 from utils.diagrams.bert import bert_heads, bert_input
@@ -25,6 +26,7 @@ __all__ = [
     "ALT",
     "Diagram",
     "Node",
+    "adam_steps",
     "backward_pass",
     "bert_heads",
     "bert_input",

@@ -49,6 +49,13 @@ ALT = {
         " to h2 1, from x2 to h1 2 and to h2 1, from h1 to L 5, from h2 to L 6. The two paths from"
         " x1 to L are highlighted."
     ),
+    "adam_steps": (
+        "Two steps of Adam from top to bottom, with decay rates one half and three quarters. Step"
+        " 1: the gradient 4 gives the averages m = 2 and v = 4; divided by one half and one quarter"
+        " they are 4 and 16, and the ratio of 4 to the root of 16 is 1. Step 2: the gradient −4 and"
+        " the old averages give m = −1 and v = 7; divided by three quarters and 7/16 they are −4/3"
+        " and 16, and the ratio is −1/3."
+    ),
     "descent_by_axes": (
         "The error (3, 1) splits into 2 times (1, 1) along the steep axis, whose curvature is 4,"
         " and 1 times (1, −1) along the flat axis, whose curvature is 1. One step with the learning"
