@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from tools import book, normalise
 from utils.check import check
@@ -46,6 +47,19 @@ def test_the_solution_is_right_and_an_empty_answer_is_open(
     capsys.readouterr()
     assert remark.state == "right", remark
     assert check(label, empty).state != "right"
+
+
+@pytest.mark.parametrize(("label", "name"), ANSWERS, ids=lambda x: x)
+def test_the_solution_is_right_whatever_the_random_numbers(
+    label: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checker that a right answer passes by luck would refuse another right answer."""
+    answer, manual_seed = solution(label, name), torch.manual_seed
+    for shift in range(1000, 13_000, 1000):
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "manual_seed", lambda seed, by=shift: manual_seed(seed + by))
+            remark = check(label, answer)
+        assert remark.state == "right", f"with seed {shift}: {remark}"
 
 
 def test_unknown_exercises_are_refused_with_a_hint() -> None:
