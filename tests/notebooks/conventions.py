@@ -27,7 +27,6 @@ SECTIONS = (
 )
 # Pages that are still to be brought to the standard of style.md. The list only gets shorter.
 OLD_PAGES = (
-    "initialization",
     "lenet",
     "batch-normalization",
     "language-models",

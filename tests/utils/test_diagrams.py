@@ -4,6 +4,7 @@ import inspect
 import io
 import re
 import warnings
+from fractions import Fraction
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -244,6 +245,17 @@ def test_dropout_keeps_what_the_mask_keeps():
     outputs, mask, dropped = row[:4], row[4:6], row[6:10]
     assert (outputs, mask, dropped) == (["1", "3", "2", "4"], ["2", "2"], ["2", "0", "4", "0"])
     assert row[10:] == outputs * 2
+
+
+def test_the_scales_are_those_of_the_formulas():
+    texts = [t.get_text() for t in diagrams.signal_scale().axes[0].texts]
+    heads = [i for i, text in enumerate(texts) if text.startswith("nv = ")]
+    for head, end in zip(heads, [*heads[1:], len(texts) - 1]):
+        nv = Fraction(texts[head].removeprefix("nv = ").split(":")[0])
+        assert nv == {"PyT": Fraction(1, 3), "LeC": 1, "He": 2}[texts[head].split(": ")[1][:3]]
+        numbers = [Fraction(t) for t in texts[head + 1 : end] if t not in ("W", "ReLU")]
+        assert numbers[:5] == [1, nv, nv / 2, nv**2 / 2, nv**2 / 4]
+        assert numbers[5:] == [1, nv / 2, nv**2 / 4]
 
 
 def test_the_softmax_classifier_is_right():

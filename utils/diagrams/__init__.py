@@ -20,6 +20,7 @@ from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled
+from utils.diagrams.scales import signal_scale
 from utils.diagrams.sliding import convolution_step, sliding_convolution
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "multi_head_attention",
     "residual_blocks",
     "resnet18",
+    "signal_scale",
     "sliding_convolution",
     "softmax_classifier",
     "transformer_block",

@@ -43,6 +43,13 @@ ALT = {
         " their connections; below, the outputs 1, 3, 2, 4 times a mask of 2, 0, 2, 0 give 2, 0, 4,"
         " 0. In evaluation all units are there, and the outputs 1, 3, 2, 4 stay unchanged."
     ),
+    "signal_scale": (
+        "Three times two layers, each of weights W and a ReLU, with mean squares; n is the fan-in,"
+        " v the variance. With nv = 1/3, PyTorch's default, the signal goes from 1 to 1/3, 1/6,"
+        " 1/18 and 1/36, and the gradient back from 1 to 1/6 and 1/36. With nv = 1, LeCun's, the"
+        " signal goes from 1 to 1, 1/2, 1/2 and 1/4, the gradient back from 1 to 1/2 and 1/4. With"
+        " nv = 2, He's, the signal goes from 1 to 2, 1, 2 and 1, and the gradient stays at 1."
+    ),
     "two_paths": (
         "A computational graph. Inputs x1 = 2 and x2 = 3 lead to h1 = x1 x2 = 6 and to h2 = x1 + x2"
         " = 5, and these to L = h1 h2 = 30. The arrows carry local derivatives: from x1 to h1 3 and"
