@@ -29,7 +29,6 @@ SECTIONS = (
 OLD_PAGES = (
     "lenet",
     "batch-normalization",
-    "language-models",
     "lstm",
     "seq2seq",
     "scoring-functions",

@@ -1,11 +1,15 @@
 """The definitions of sequences/language-models against torch and utils, with hard cases."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.notebook_code import notebook_definitions
 from utils import assert_close
 from utils.data import austen_split
 from utils.language import BytePairs, next_token
@@ -62,11 +66,12 @@ def test_the_distribution_drawn_from(page, how):
     assert_close(drawn.bincount(minlength=8) / 40_000, ours, 0.012)
 
 
-def test_windows_are_one_token_apart(page):
-    X, Y = page["windows"](torch.arange(50), 7, 200, generator(0))
-    assert X.shape == Y.shape == (200, 7)
-    assert_close(Y, X + 1)
-    assert X.min() == 0 and Y.max() == 49
+def test_windows_come_with_the_token_after_them(page):
+    X, y = page["windows"](torch.arange(10, 20), 3)
+    assert X.shape == (7, 3) and y.shape == (7,)
+    assert_close(X - X[:, :1], torch.arange(3).expand(7, 3))
+    assert_close(X[:, 0], torch.arange(10, 17))
+    assert_close(y, X[:, -1] + 1)
 
 
 def test_frequencies_minimise_the_cross_entropy(page):
@@ -87,6 +92,222 @@ def test_frequencies_minimise_the_cross_entropy(page):
     assert three((9, 9, 9)) == 0
 
 
-def test_repeated_runs(page):
-    assert page["repeated"](list(range(50))) == 0
-    assert page["repeated"]([1, 2] * 40) == pytest.approx(1 - 2 / 73)
+def test_additive_smoothing_by_hand(page):
+    """After a: b twice, c once; after b and c: a. The best of the powers of ten."""
+    train, held_out = [0, 1, 0, 1, 0, 2, 0], [0, 1, 0, 2]
+    costs = []
+    for d in 10.0 ** np.arange(-5, 2):
+        p = (2 + d) / (3 + 3 * d), (2 + d) / (2 + 3 * d), (1 + d) / (3 + 3 * d)
+        costs.append(-np.mean(np.log2(p)))
+    assert page["additive"](train, 2, 3, held_out) == pytest.approx(min(costs))
+
+
+# -------------------------------------------------------------------------------- the network
+@pytest.mark.parametrize("window", [1, 3])
+def test_the_network_is_a_stack_of_torch_layers(page, window):
+    ours = page["MLP"](11, window, embed_dim=5, hidden_size=7).double()
+    torch.nn.init.normal_(ours.U)
+    torch.nn.init.normal_(ours.b)
+    torch.nn.init.normal_(ours.c)
+    X = torch.randint(0, 11, (20, window), generator=generator(0))
+    hidden = torch.tanh(F.linear(F.embedding(X, ours.C).flatten(1), ours.W.T, ours.b))
+    assert_close(ours.eval()(X), F.linear(hidden, ours.U.T, ours.c))
+    many = torch.stack([ours.train()(X) for _ in range(4000)])
+    assert_close(many.mean(0), ours.eval()(X), 0.1)  # dropout of the hidden units
+    spread = (hidden.square() @ ours.U.square()) * 0.1 / 0.9
+    assert_close(many.var(0) / spread, torch.ones(20, 11), 0.2)
+
+
+def test_the_first_prediction_is_uniform(page):
+    model = page["MLP"](30, 4).eval()
+    logits = model(torch.randint(0, 30, (6, 4)))
+    assert_close(logits, torch.zeros(6, 30))
+    assert model.C.shape == (30, 32) and model.W.shape == (128, 64)
+    for spread in (1.0, 0.3):
+        C = page["MLP"](300, 4, spread=spread).C
+        assert C.std().item() == pytest.approx(spread, rel=0.05)
+    wide = page["MLP"](300, 20, hidden_size=300).W  # Xavier with the gain of tanh
+    assert wide.std().item() == pytest.approx(5 / 3 * (2 / (640 + 300)) ** 0.5, rel=0.05)
+    assert not model.b.any() and not model.c.any()
+
+
+def test_training_learns_a_rule_and_calls_back(page):
+    tokens = torch.tensor([0, 1, 2] * 100)
+    data, seen = page["windows"](tokens, 2), []
+    model = page["train"](page["MLP"](3, 2), data, 60, 0.03, after=seen.append)
+    assert seen == list(range(1, 61)) and not model.training
+    p = page["probabilities"](model, *data)
+    assert p.min() > 0.9
+    assert page["bits"](p) == pytest.approx(-p.log2().mean().item(), abs=1e-6)
+
+
+def test_each_step_is_one_of_adamw_with_its_own_gradient(page):
+    data = torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, dtype=torch.long)
+    ours = page["train"](torch.nn.Sequential(torch.nn.Embedding.from_pretrained(
+        torch.zeros(1, 3), freeze=False), torch.nn.Flatten()), data, 30, 0.5)  # fmt: skip
+    weight = torch.zeros(1, 3, requires_grad=True)
+    optimizer = torch.optim.AdamW([weight], 0.5, weight_decay=0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, 30)
+    for _ in range(30):
+        optimizer.zero_grad()
+        F.cross_entropy(weight, data[1]).backward()
+        optimizer.step()
+        schedule.step()
+    assert_close(ours[0].weight, weight.detach(), 1e-4)
+
+
+def test_weights_decay_and_biases_do_not(page):
+    class Still(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W = torch.nn.Parameter(torch.ones(2, 2))
+            self.b = torch.nn.Parameter(torch.ones(2))
+
+        def forward(self, X):
+            return 0 * (self.W.sum() + self.b.sum()) + torch.zeros(len(X), 2)
+
+    data = torch.zeros(9, 1, dtype=torch.long), torch.zeros(9, dtype=torch.long)
+    kept = page["train"](Still(), data, 20, 0.1)
+    assert_close(kept.W, torch.ones(2, 2))
+    model = page["train"](Still(), data, 20, 0.1, weight_decay=0.5)
+    assert_close(model.b, torch.ones(2))
+    assert 0.3 < model.W.max() < 0.9
+
+
+def test_batches_depend_on_the_seed_only(page):
+    seen = []
+
+    class Watch(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W = torch.nn.Parameter(torch.zeros(1, 50))
+
+        def forward(self, X):
+            seen.append(X[:, 0].tolist())
+            return self.W.expand(len(X), -1)
+
+    data = torch.arange(50)[:, None], torch.arange(50)
+    for seed in (3, 3, 4):
+        page["train"](Watch(), data, 40, 0.1, batch_size=16, seed=seed)
+    first, second, third = seen[:40], seen[40:80], seen[80:]
+    assert first == second and first != third
+    assert all(len(batch) == 16 for batch in first)
+    assert {x for batch in first for x in batch} == set(range(50))
+
+
+def test_probabilities_are_those_of_the_tokens_that_come(page):
+    logits = torch.randn(7, 7, generator=generator(0))
+    X, y = torch.randint(0, 7, (2, 9000), generator=generator(1))
+    model = torch.nn.Sequential(torch.nn.Embedding.from_pretrained(logits), torch.nn.Flatten())
+    assert_close(page["probabilities"](model, X[:, None], y), logits.softmax(1)[X, y])
+    assert page["bits"](torch.tensor([0.5, 0.25])) == pytest.approx(1.5)
+    tenth = np.float32(0.1)  # in double precision
+    assert page["bits"](torch.tensor([0.1])) == pytest.approx(-np.log2(float(tenth)), abs=1e-12)
+
+
+def test_a_mixture_is_the_mean_of_probabilities(page):
+    one, other = torch.tensor([0.2, 0.4]), torch.tensor([0.6, 0.1])
+    assert_close(page["Contest"](one, other).mixture, torch.tensor([0.4, 0.25]))
+
+
+# ------------------------------------------------------------------------------ other smoothing
+def test_other_smoothing_by_hand(page):
+    """After 0 came 1, 1, 2; after 1 and after 2 came 0. Three tokens of 4."""
+    tokens = [0, 1, 0, 1, 0, 2, 0]
+    y = {1: 1 / (1 + 2 * 1)}  # single tokens: 0 four times, 1 twice, 2 once
+    one = page["Absolute"](tokens, 4, 2)
+    D = [y[1], 1 / (1 + 2 * 2)]  # pairs: 01 twice, 10 twice, 02 and 20 once: N1 = N2 = 2
+    D[1] = 2 / (2 + 2 * 2)
+    alone = (2 - D[0] + 3 * D[0] / 4) / 7
+    assert one.p(1, ()) == pytest.approx(alone)
+    assert one.p(1, (0,)) == pytest.approx((2 - D[1] + 2 * D[1] * alone) / 3)
+    bell = page["WittenBell"](tokens, 4, 2)
+    alone = (2 + 3 / 4) / (7 + 3)
+    assert bell.p(1, ()) == pytest.approx(alone)
+    assert bell.p(1, (0,)) == pytest.approx((2 + 2 * alone) / (3 + 2))
+    for kind in ("OneDiscount", "Absolute", "WittenBell"):
+        model = page[kind](tokens, 4, 3)
+        for context in ((), (0,), (1, 0), (3, 3)):
+            assert sum(model.p(w, context) for w in range(4)) == pytest.approx(1)
+
+
+def test_one_discount_counts_contexts_and_absolute_discounting_does_not(page):
+    tokens = [0, 1, 0, 1, 0, 2, 0]
+    counts = page["OneDiscount"](tokens, 4, 2).a[0], page["Absolute"](tokens, 4, 2).a[0]
+    assert [dict(c) for c in counts] == [{(0,): 2, (1,): 1, (2,): 1}, {(0,): 4, (1,): 2, (2,): 1}]
+    assert page["one_discount"]([1, 1, 1, 2, 5]) == [0.0, 0.6, 0.6, 0.6]
+    assert page["one_discount"]([3, 3]) == [0.0, 0.5, 0.5, 0.5]
+
+
+def test_texts_are_drawn_by_paragraph(page):
+    page["everything"] = [f"{i} line\n" for i in range(500)]
+    text = page["drawn_text"](100, 900)
+    lines = text.splitlines(keepends=True)
+    assert 900 <= len(text) < 910 and len(set(lines)) == len(lines)
+    assert set(lines) <= set(page["everything"]) and lines != sorted(lines)
+    assert text == page["drawn_text"](100, 900) != page["drawn_text"](101, 900)
+
+
+# ------------------------------------------------------- the exercises: what has to be refused
+@pytest.fixture(scope="module")
+def exercises() -> dict[str, Any]:
+    """The page's definitions with those of its exercises."""
+    return notebook_definitions("sequences/language-models", also=ALSO, exercises=True)
+
+
+def held(exercises: dict[str, Any], spec: str, answer: Callable[..., Any]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        exercises[spec](answer)
+
+
+def test_unusual_right_answers_pass(exercises):
+    def weighted(losses, tokens):
+        return torch.exp(losses.double() @ (tokens / tokens.sum()).double()).float()
+
+    def by_unfold(tokens, length, batch_size, rng):
+        rows = tokens.unfold(0, length + 1, 1)
+        some = rows[torch.randint(len(rows), (batch_size,), generator=rng)]
+        return some[:, :-1], some[:, 1:]
+
+    held(exercises, "corpus_spec", weighted)
+    held(exercises, "shift_spec", by_unfold)
+
+
+def unweighted(losses, tokens):
+    return losses.mean().exp()
+
+
+def base_two(losses, tokens):
+    return 2 ** ((losses * tokens).sum() / tokens.sum())
+
+
+def outside(losses, tokens):
+    return (losses.exp() * tokens).sum() / tokens.sum()
+
+
+def no_shift(tokens, length, batch_size, rng):
+    start = torch.randint(len(tokens) - length, (batch_size, 1), generator=rng)
+    at = start + torch.arange(length)
+    return tokens[at], tokens[at]
+
+
+def backwards(tokens, length, batch_size, rng):
+    start = torch.randint(len(tokens) - length, (batch_size, 1), generator=rng)
+    at = start + torch.arange(length)
+    return tokens[at + 1], tokens[at]
+
+
+def last_left_out(tokens, length, batch_size, rng):
+    start = torch.randint(len(tokens) - length - 1, (batch_size, 1), generator=rng)
+    at = start + torch.arange(length)
+    return tokens[at], tokens[at + 1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [("corpus_spec", f) for f in (unweighted, base_two, outside)]
+    + [("shift_spec", f) for f in (no_shift, backwards, last_left_out)],
+)
+def test_wrong_answers_are_refused(exercises, spec, wrong):
+    with pytest.raises(AssertionError):
+        held(exercises, spec, wrong)

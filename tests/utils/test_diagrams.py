@@ -4,6 +4,7 @@ import inspect
 import io
 import re
 import warnings
+from collections import Counter
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
@@ -25,7 +26,8 @@ from tools import normalise
 from tools.book import ROOT
 from utils import diagrams, plotting
 from utils.compat import import_torchvision
-from utils.diagrams import Diagram, adaptive, canvas, graph, linear, perceptron, sliding
+from utils.data import austen_split
+from utils.diagrams import Diagram, adaptive, canvas, graph, language, linear, perceptron, sliding
 from utils.nn import LeNet
 
 PHONE = 342  # CSS pixels that a phone leaves for a figure
@@ -430,3 +432,12 @@ def test_a_picture_of_a_page_weighs_little():
     buffer = io.BytesIO()
     diagrams.residual_blocks().savefig(buffer, format="svg")
     assert len(buffer.getvalue()) < 120_000
+
+
+def test_the_counts_of_the_n_gram_are_those_of_the_text():
+    text, window = austen_split().train, language.WINDOW
+    after = Counter(text[i + 3] for i in range(len(text) - 3) if text.startswith(window, i))
+    assert tuple(after.most_common(4)) == language.FOLLOWS
+    texts = [t.get_text() for t in diagrams.language_models().axes[0].texts]
+    assert all(str(count) in texts for _, count in language.FOLLOWS)
+    assert texts.count("$\\mathbf{C}$") == len(window)

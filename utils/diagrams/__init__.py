@@ -16,6 +16,7 @@ from utils.diagrams.convolutional import lenet, residual_blocks, resnet18
 from utils.diagrams.dense import dropout_passes
 from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
+from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
@@ -35,6 +36,7 @@ __all__ = [
     "descent_by_axes",
     "dropout_passes",
     "encoder_decoder",
+    "language_models",
     "lenet",
     "lstm_cell",
     "lstm_unrolled",

@@ -125,4 +125,12 @@ ALT = {
         " norm; then linear, ReLU, linear, sum, norm. Pre-norm: norm, self-attention, sum; then"
         " norm, linear, ReLU, linear, sum: its skip connections pass no norm."
     ),
+    "language_models": (
+        "Two models of the character after t, r, u. Left, an n-gram of order 4: the context is"
+        " looked up as a whole, in a table of how often s, t, e and c followed: 41, 35, 28 and 24"
+        " times; smoothing turns the counts into probabilities. Right, an MLP: each of the three"
+        " characters passes the same table C of embeddings; the three embeddings are concatenated"
+        " to 3m numbers, which pass a hidden layer W, b with tanh, an output layer U, c with V"
+        " logits, and a softmax."
+    ),
 }
