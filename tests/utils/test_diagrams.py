@@ -323,7 +323,9 @@ def test_a_step_of_descent_is_right():
 def test_two_steps_of_adam_are_right():
     shown = [t.get_text().replace("−", "-") for t in diagrams.adam_steps().axes[0].texts]
     weight = torch.zeros((), requires_grad=True)
-    adam = torch.optim.Adam([weight], lr=1.0, betas=(adaptive.BETA1, adaptive.BETA2), eps=0.0)
+    adam = torch.optim.Adam(
+        [weight], lr=1.0, betas=(float(adaptive.BETA1), float(adaptive.BETA2)), eps=0.0
+    )
     before, steps = 0.0, []
     for gradient in adaptive.GRADIENTS:
         assert f"g = {gradient}" in shown
