@@ -173,7 +173,8 @@ def test_each_copy_has_its_own_learning_rate(page: dict, name: str) -> None:
 def test_starts_have_their_scale(page: dict) -> None:
     setting = page["Setting"](4, 200)
     nv = {"PyTorch's": 1 / 3, "PyTorch's, zero biases": 1 / 3, "Xavier": 1.0, "He": 2.0,
-          "He, random biases": 2.0, "orthogonal": 2.0, "0.02": 200 * 0.0004}  # fmt: skip
+          "He, random biases": 2.0, "orthogonal": 2.0, "0.02": 200 * 0.0004,
+          "as wide": 200 * 768 * 0.0004 / 32}  # fmt: skip
     assert {*nv, "LSUV"} == set(page["STARTS"])
     for name, wanted in nv.items():
         layer = page["initial"](1, name, setting)[1]
@@ -213,14 +214,16 @@ def test_tuning_finds_the_best_rate_and_stop(page: dict) -> None:
 
 @pytest.mark.parametrize("optimiser", ["SGD", "Adam"])
 def test_each_run_is_plain_training(page: dict, optimiser: str) -> None:
-    assert page["Setting"]().examples == 5000
-    setting = page["Setting"](depth=2, width=8, steps=12, optimiser=optimiser, examples=3000)
+    assert page["Setting"]().examples == 5000 and page["Setting"]().eps == 1e-8
+    setting = page["Setting"](
+        depth=2, width=8, steps=12, optimiser=optimiser, examples=3000, eps=1e-3
+    )
     found, X, y = page["tune"](3, "He", setting), page["X"], page["y"]
     rate = page["RATES"][optimiser][4]
     parts = [part for layer in page["initial"](3, "He", setting) for part in (layer, nn.ReLU())]
     model = nn.Sequential(*parts[:-1])
     kinds = {"SGD": lambda ps: torch.optim.SGD(ps, rate, momentum=0.9),
-             "Adam": lambda ps: torch.optim.Adam(ps, rate)}  # fmt: skip
+             "Adam": lambda ps: torch.optim.Adam(ps, rate, eps=1e-3)}  # fmt: skip
     optimizer, rng, seen = kinds[optimiser](model.parameters()), generator(3), []
     order = torch.randperm(len(X), generator=rng)
     for step in range(1, 13):
