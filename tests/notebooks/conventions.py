@@ -29,7 +29,6 @@ SECTIONS = (
 OLD_PAGES = (
     "lenet",
     "batch-normalization",
-    "lstm",
     "seq2seq",
     "scoring-functions",
     "self-attention",
@@ -43,7 +42,7 @@ TRIALS = range(3, 9)
 EXERCISES = range(4, 8)
 TIME_BUDGET = 45  # seconds
 # Pages that train a model of language need longer before there is anything to see.
-LANGUAGE = ("language-models", "seq2seq", "transformer", "bert")
+LANGUAGE = ("language-models", "lstm", "seq2seq", "transformer", "bert")
 LANGUAGE_BUDGET = 90
 # Cells with one of these tags are folded on the site.
 FOLDED = {"setup", "plot", "check", "trial-code", "claim", "colab"}

@@ -20,7 +20,12 @@ from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
-from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled
+from utils.diagrams.recurrent import (
+    encoder_decoder,
+    lstm_cell,
+    lstm_unrolled,
+    truncated_backpropagation,
+)
 from utils.diagrams.scales import signal_scale
 from utils.diagrams.sliding import convolution_step, sliding_convolution
 
@@ -48,5 +53,6 @@ __all__ = [
     "sliding_convolution",
     "softmax_classifier",
     "transformer_block",
+    "truncated_backpropagation",
     "two_paths",
 ]

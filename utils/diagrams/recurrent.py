@@ -1,16 +1,55 @@
-"""The LSTM's cell, its chain, and the encoder–decoder."""
+"""A plain chain and its gradients, the LSTM's cell and its chain, and the encoder–decoder."""
 
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.diagrams.canvas import SMALL, STATE, THICK, Diagram
+from utils.diagrams.canvas import QUIET, SKIP, SMALL, STATE, THICK, Diagram
 
 WIDE: dict[str, Any] = dict(color=STATE, width=THICK)  # the line of a state
 
 
 def _bold(letter: str, index: str) -> str:
     return f"$\\mathbf{{{letter}}}_{{{index}}}$"
+
+
+def truncated_backpropagation() -> Figure:
+    """Draw a recurrent network unrolled over two windows, and how far the gradients go back.
+
+    The state (purple) goes on from window to window; gradients (broken) stop where it is detached.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> truncated_backpropagation()
+        >>> plt.show()
+    """
+    d = Diagram()
+    loss, output, cell, entry, half = 0, 44, 108, 172, 19  # heights, from the top; half a cell
+    places = (80, 146, 212, 316, 382, 448)
+    d.frame(52, -18, 240, 196)
+    d.frame(288, -18, 476, 196)
+    steps = []
+    for t, x in enumerate(places, start=1):
+        steps.append(d.box(x, cell, "RNN", width=2 * half, height=46, size=SMALL))
+        d.arrow(d.text(x, entry, _bold("x", str(t))), steps[-1])
+        head = d.box(x, output, "Linear", width=50, height=26, size=SMALL)
+        d.arrow(steps[-1], head)
+        d.arrow(head, d.text(x, loss, f"$L_{{{t}}}$"))
+    first = d.text(18, cell - 9, _bold("h", "0"))
+    for before, after in pairwise((first, *steps)):
+        d.line((before.right[0], cell - 9), (after.left[0], cell - 9), **WIDE)
+        if before is not first and before is not steps[2]:  # where the state is detached
+            d.line(
+                (after.left[0], cell + 10), (before.right[0], cell + 10), color=SKIP, dashed=True
+            )
+    d.text(264, cell - 30, _bold("h", "3"))
+    d.text(264, cell + 24, "detach", size=SMALL)
+    d.text(146, 210, "window 1", size=SMALL, color=QUIET)
+    d.text(382, 210, "window 2", size=SMALL, color=QUIET)
+    return d.figure()
 
 
 def lstm_cell() -> Figure:
