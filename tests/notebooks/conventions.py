@@ -31,7 +31,6 @@ OLD_PAGES = (
     "batch-normalization",
     "seq2seq",
     "scoring-functions",
-    "self-attention",
     "transformer",
 )
 LONGEST_CELL = 30  # lines that are not blank

@@ -100,11 +100,17 @@ def test_the_shift_is_a_rotation(page: dict) -> None:
         assert_close(moved, P[max(0, k) : 40 + min(0, k)], SINGLE)
     assert_close(R(3, 16) @ R(3, 16).T, torch.eye(16).double(), TOLERANCE)
     assert_close(R(3, 16) @ R(4, 16), R(7, 16), TOLERANCE)
+    q = torch.randn(16, dtype=torch.float64)
+    turned = page["rotate"](q.expand(9, 16))
+    for i in range(9):  # the other way than the encodings
+        assert_close(turned[i], R(-i, 16) @ q, SINGLE)
 
 
 @pytest.mark.parametrize("kind", ["RelativeBias", "Rotary"])
 def test_scores_know_the_distance_only(page: dict, kind: str) -> None:
-    part = page[kind]()
+    part = page[kind](8, 4, 16)
+    if kind == "RelativeBias":
+        nn.init.normal_(part.bias)
     q, k = torch.randn(2, 1, 4, 1, 8)
     scores = part.score(q.expand(1, 4, 10, 8), k.expand(1, 4, 10, 8))
     assert_close(scores[..., 1:, 1:], scores[..., :-1, :-1].detach(), SINGLE)
@@ -114,18 +120,31 @@ def test_scores_know_the_distance_only(page: dict, kind: str) -> None:
 def test_biases_go_by_distance(page: dict) -> None:
     n = 20  # farther than the learned table reaches
     zeros, back = torch.zeros(1, 4, n, 8), torch.arange(n)[:, None] - torch.arange(n)
-    learned, fixed = page["RelativeBias"](), page["ALiBi"]()
+    learned, fixed = page["RelativeBias"](8, 4, 16), page["ALiBi"](8, 4, 16)
+    nn.init.normal_(learned.bias)
     assert learned.bias.shape == (4, 31)
     assert_close(learned.score(zeros, zeros)[0], learned.bias[:, back.clamp(-15, 15) + 15])
     slopes = torch.tensor([1 / 4, 1 / 16, 1 / 64, 1 / 256])[:, None, None]
-    assert_close(fixed.score(zeros, zeros)[0][:, back >= 0], (-slopes * back)[:, back >= 0])
+    assert_close(fixed.score(zeros, zeros)[0], -slopes * back.abs())
 
 
 def test_readers_without_order_are_blind(page: dict) -> None:
     T = torch.randint(27, (4, 16))
-    for kind, blind in (("NoPositions", True), ("Rotary", False), ("ALiBi", False)):
-        reader = page["Reader"](page[kind]())
+    kinds = {"NoPositions": True, "ALiBi": True, "Rotary": False, "Learned": False}
+    for kind, blind in kinds.items():
+        reader = page["Reader"](page[kind])
         same = torch.allclose(reader(T)[0], reader(T.flip(1))[0], atol=1e-5)
         assert same == blind
-        if blind:
-            assert_close(reader(T.repeat(1, 2))[0], reader(T)[0].detach(), SINGLE)
+        masked = page["Reader"](page[kind], causal=True)
+        assert not torch.allclose(masked(T)[0], masked(T.flip(1))[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["Sinusoidal", "Rotary", "ALiBi"])
+def test_language_models_see_no_future(page: dict, encoding: str) -> None:
+    model = page["LanguageModel"](page[encoding], 16, 2, 12, 2)
+    T = torch.randint(27, (3, 12))
+    changed = T.clone()
+    changed[:, 7:] = (changed[:, 7:] + 1) % 27
+    before, after = model(T), model(changed)
+    assert_close(before[:, :7], after[:, :7].detach(), SINGLE)
+    assert not torch.allclose(before[:, 7], after[:, 7], atol=1e-3)
