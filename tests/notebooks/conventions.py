@@ -30,7 +30,6 @@ OLD_PAGES = (
     "lenet",
     "batch-normalization",
     "seq2seq",
-    "scoring-functions",
     "transformer",
 )
 LONGEST_CELL = 30  # lines that are not blank

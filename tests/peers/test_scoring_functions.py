@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from utils import assert_close, seed_everything
+from utils import assert_close, diagrams, seed_everything
 from utils.check import gradients
 from utils.compat import d2l
+from utils.diagrams import lookup
 from utils.measure import peak_bytes
 from utils.nn.attention import (
     AdditiveAttention,
@@ -20,6 +21,8 @@ from utils.nn.attention import (
     masked_softmax,
 )
 
+ALSO = ("mean", "std", "train", "test", "GARMENTS", "TEST_GARMENTS", "names", "held_out_names",
+        "cut", "vocab")  # fmt: skip
 TOLERANCE = 1e-10  # in double precision, relative to the larger of 1 and the value
 SINGLE = 1e-5
 
@@ -219,3 +222,65 @@ def test_shapes_are_checked(page: dict) -> None:
         page["attention"](page["scaled_dot_score"](Q, K), V[:, :6])
     with pytest.raises(Exception, match="Type-check error"):
         page["scaled_dot_score"](Q, K[..., :8])
+
+
+@pytest.mark.parametrize("score", ["additive", "scaled dot product", "dot product"])
+def test_copies_on_the_shelves_are_single_networks(page: dict, score: str) -> None:
+    setting = page["Setting"](d=6)
+    single = [page["initial"](score, setting) for _ in range(3)]
+    P = {name: torch.stack([p[name] for p in single]).double() for name in single[0]}
+    queries, keys, letters = page["shelves"](page["GARMENTS"], 5, torch.Generator())
+    queries, keys = queries.double(), keys.double()
+    weights = page["shelf_weights"](score, P, queries, keys)
+    logits = page["letter_logits"](score, P, queries, keys, letters)
+    assert weights.shape == (3, 5, 10) and logits.shape == (3, 5, 26)
+    for i in range(3):
+        W_q, W_k = P["W_q"][i], P["W_k"][i]
+        q, scale = queries[:, None], 6**0.5 if score.startswith("scaled") else 1.0
+        if score == "additive":
+            scores = page["additive_score"](q, keys, W_q, W_k, P["w_v"][i, :, 0])
+        else:
+            scores = page["dot_score"](q @ W_q, keys @ W_k) / scale
+        expected = page["masked_softmax"](scores)
+        assert_close(weights[i], expected[:, 0], TOLERANCE)
+        average = (expected @ P["embed"][i][letters])[:, 0]
+        assert_close(logits[i], average @ P["read"][i] + P["b"][i], TOLERANCE)
+
+
+def test_the_garment_that_is_asked_for_comes_first(page: dict) -> None:
+    numbered = torch.arange(10.0)[:, None, None].expand(10, 7, 49)
+    for num_keys in (3, 10):
+        queries, keys, letters = page["shelves"](numbered, 20, torch.Generator(), num_keys)
+        assert torch.equal(queries, keys[:, 0])
+        assert letters.shape == (20, num_keys)
+        assert all(len(set(row.tolist())) == num_keys for row in keys[..., 0])
+
+
+def test_the_reader_of_numbers_looks_at_words_only(page: dict) -> None:
+    words, lengths, digits = page["as_tensors"](page["held_out_names"][:6])
+    model = page["NumberReader"](attend=True)
+    logits, seen = model(words, lengths, digits)
+    assert logits.shape == (6, 4, 10) and len(seen) == 4
+    for weights in seen:
+        assert_close(weights.sum(-1), torch.ones(6, 1), SINGLE)
+        beyond = ~attention_mask(lengths, words.shape[1])
+        assert bool((weights[beyond] == 0).all())
+    longer = F.pad(words, (0, 3), value=5)  # padding may hold anything
+    assert_close(model(longer, lengths, digits)[0], logits, SINGLE)
+
+
+def test_the_norm_of_the_jacobian_is_autograds(page: dict) -> None:
+    scores = torch.randn(4, 7, dtype=torch.float64)
+    theirs = torch.func.vmap(torch.func.jacrev(lambda s: s.softmax(-1)))(scores)
+    norms = page["jacobian_norm"](scores.softmax(-1))
+    assert_close(norms, theirs.flatten(1).norm(dim=1), TOLERANCE)
+
+
+def test_the_numbers_of_the_drawing_are_right(page: dict) -> None:
+    q, K, V = (torch.tensor(x).float() for x in (lookup.QUERY, lookup.KEYS, lookup.VALUES))
+    scores = page["scaled_dot_score"](q[None, None], K[None])
+    weights, out = page["masked_softmax"](scores), page["attention"](scores, V[None, :, None])
+    shown = {text.get_text() for text in diagrams.attention_lookup().axes[0].texts}
+    assert {f"{x:.2f}" for x in weights.flatten()} <= shown
+    assert {f"{x:g}" for x in scores.flatten()} <= shown
+    assert f"{out.item():.1f}" in shown

@@ -18,6 +18,7 @@ from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
 from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
+from utils.diagrams.lookup import attention_lookup
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import (
@@ -34,6 +35,7 @@ __all__ = [
     "Diagram",
     "Node",
     "adam_steps",
+    "attention_lookup",
     "backward_pass",
     "bert_heads",
     "bert_input",

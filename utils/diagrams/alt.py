@@ -119,6 +119,12 @@ ALT = {
         " Its last state is handed to the decoder, right: a GRU that reads <bos>, deux, cents and"
         " through a Linear layer writes deux, cents, <eos>."
     ),
+    "attention_lookup": (
+        "The query 1, 1, 1, 1 meets three keys: 1, 1, 1, 1; 1, 1, 0, 0; and 1, −1, 1, −1. Dot"
+        " products over the root of d give the scores 2, 1 and 0. A softmax makes them the weights"
+        " 0.67, 0.24 and 0.09. The values 10, 20 and 30, times these weights and summed, are the"
+        " output, 14.2."
+    ),
     "multi_head_attention": (
         "Queries, keys and values, each n by d, pass a projection each and are split into h heads"
         " of d/h features. In each head: queries times keys over the square root of d/h give n by n"
