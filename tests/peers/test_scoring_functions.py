@@ -269,6 +269,27 @@ def test_the_reader_of_numbers_looks_at_words_only(page: dict) -> None:
     assert_close(model(longer, lengths, digits)[0], logits, SINGLE)
 
 
+def test_the_reader_of_numbers_is_fed_with_digits(page: dict) -> None:
+    words, lengths, digits = page["as_tensors"](page["held_out_names"][:6])
+    for attend in (False, True):
+        model = page["NumberReader"](attend)
+        free, _ = model(words, lengths)
+        assert_close(model(words, lengths, free.argmax(-1))[0], free, SINGLE)
+        given, other = model(words, lengths, digits)[0], digits.clone()
+        other[:, 0] = (other[:, 0] + 1) % 10
+        changed = (model(words, lengths, other)[0] - given).abs().amax((0, 2)) > 1e-4
+        assert changed.tolist() == [False, True, True, True]
+
+
+def test_the_start_has_mean_0_and_keeps_the_variance(page: dict) -> None:
+    P = page["initial"]("additive", page["Setting"](d=400, start=0.5))
+    for name, std in (("W_q", 0.5 / 7), ("W_k", 0.5 / 7), ("embed", 1), ("w_v", 1 / 20)):
+        assert abs(P[name].std() / std - 1) < 0.15
+        assert abs(P[name].mean()) < 0.15 * std
+    assert abs(P["read"].std() * 32**0.5 - 1) < 0.15
+    assert abs(P["read"].mean()) < 0.15 / 32**0.5
+
+
 def test_the_norm_of_the_jacobian_is_autograds(page: dict) -> None:
     scores = torch.randn(4, 7, dtype=torch.float64)
     theirs = torch.func.vmap(torch.func.jacrev(lambda s: s.softmax(-1)))(scores)

@@ -120,6 +120,7 @@ def test_scores_know_the_distance_only(page: dict, kind: str) -> None:
 def test_biases_go_by_distance(page: dict) -> None:
     n = 20  # farther than the learned table reaches
     zeros, back = torch.zeros(1, 4, n, 8), torch.arange(n)[:, None] - torch.arange(n)
+    assert page["RelativeBias"](8, 4, 16).heads == 4
     learned, fixed = page["RelativeBias"](8, 4, 16), page["ALiBi"](8, 4, 16)
     nn.init.normal_(learned.bias)
     assert learned.bias.shape == (4, 31)
@@ -136,6 +137,8 @@ def test_readers_without_order_are_blind(page: dict) -> None:
         same = torch.allclose(reader(T)[0], reader(T.flip(1))[0], atol=1e-5)
         assert same == blind
         masked = page["Reader"](page[kind], causal=True)
+        assert bool(masked(T)[0].isfinite().all())
+        assert page[kind](8, 4, 16).heads == 4
         assert not torch.allclose(masked(T)[0], masked(T.flip(1))[0], atol=1e-5)
 
 

@@ -10,7 +10,7 @@ QUERY = (1, 1, 1, 1)
 KEYS = ((1, 1, 1, 1), (1, 1, 0, 0), (1, -1, 1, -1))
 VALUES = (10, 20, 30)
 COLUMNS = (140, 245, 350)
-WIDE = 310  # a step that all three keys go through
+WIDE = 294  # a step that all three keys go through
 
 
 def attention_lookup() -> Figure:
@@ -37,14 +37,14 @@ def attention_lookup() -> Figure:
         d.chain(features, score, d.tensor(x, 105, signed(number), width=44), softmax)
         d.chain(softmax, d.tensor(x, 207, f"{weight:.2f}", width=44), average)
         d.arrow(d.tensor(x, 312, str(value), width=44), average)
-    query = d.tensor(32, 54, _listed(QUERY), size=SMALL)
+    query = d.tensor(40, 54, _listed(QUERY), size=SMALL)
     d.arrow(query, score)
-    d.text(32, 28, "query", size=SMALL, color=QUIET)
-    output = d.tensor(446, 258, f"{sum(w * v for w, v in zip(weights, VALUES)):.1f}")
+    d.text(40, 28, "query", size=SMALL, color=QUIET)
+    output = d.tensor(438, 258, f"{sum(w * v for w, v in zip(weights, VALUES)):.1f}")
     d.arrow(average, output)
-    d.text(446, 232, "output", size=SMALL, color=QUIET)
+    d.text(438, 232, "output", size=SMALL, color=QUIET)
     for y, name in ((0, "keys"), (105, "scores"), (207, "weights"), (312, "values")):
-        d.text(408, y, name, size=SMALL, color=QUIET, align="left")
+        d.text(402, y, name, size=SMALL, color=QUIET, align="left")
     return d.figure()
 
 
