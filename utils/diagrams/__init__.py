@@ -21,12 +21,7 @@ from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.lookup import attention_lookup
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
-from utils.diagrams.recurrent import (
-    encoder_decoder,
-    lstm_cell,
-    lstm_unrolled,
-    truncated_backpropagation,
-)
+from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled, truncated_chain
 from utils.diagrams.scales import signal_scale
 from utils.diagrams.sliding import convolution_step, sliding_convolution
 
@@ -55,6 +50,6 @@ __all__ = [
     "sliding_convolution",
     "softmax_classifier",
     "transformer_block",
-    "truncated_backpropagation",
+    "truncated_chain",
     "two_paths",
 ]

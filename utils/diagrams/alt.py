@@ -98,7 +98,7 @@ ALT = {
         " then 16×5×5. Flattened to 400 numbers, Linear layers with ReLUs between make them 120, 84"
         " and 10 logits."
     ),
-    "truncated_backpropagation": (
+    "truncated_chain": (
         "An RNN unrolled over six steps, in two windows of three. Each step takes its input and the"
         " state before, hands its state to the next, and through a Linear layer gives a loss. The"
         " line of the state runs through both windows. Broken lines, the gradients, run back within"

@@ -14,7 +14,7 @@ def _bold(letter: str, index: str) -> str:
     return f"$\\mathbf{{{letter}}}_{{{index}}}$"
 
 
-def truncated_backpropagation() -> Figure:
+def truncated_chain() -> Figure:
     """Draw a recurrent network unrolled over two windows, and how far the gradients go back.
 
     The state (purple) goes on from window to window; gradients (broken) stop where it is detached.
@@ -23,7 +23,7 @@ def truncated_backpropagation() -> Figure:
         The figure.
 
     Example:
-        >>> truncated_backpropagation()
+        >>> truncated_chain()
         >>> plt.show()
     """
     d = Diagram()
