@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from utils.check import assert_close
 
+ALSO = ("ACTIVATIONS",)
 TOLERANCE = 1e-10
 
 
@@ -107,15 +108,54 @@ def test_group_norm_lies_between_layer_and_instance_norm(page: dict) -> None:
     assert_close(page["group_norm"](X, 6), page["instance_norm"](X), TOLERANCE)
 
 
-def test_folded_layers_do_what_the_pair_did(page: dict) -> None:
-    for layer, X in ((nn.Conv2d(3, 6, 3, padding=1), torch.randn(4, 3, 8, 8)),
-                     (nn.Linear(5, 6), torch.randn(4, 5))):  # fmt: skip
-        norm = (nn.BatchNorm2d if X.ndim == 4 else nn.BatchNorm1d)(6)
-        nn.init.uniform_(norm.running_var, 0.5, 2)
-        for value in (norm.weight, norm.bias, norm.running_mean):
-            nn.init.normal_(value)
-        pair = nn.Sequential(layer, norm).eval()
-        before = layer.weight.clone()
-        assert_close(page["fold"](layer, norm)(X), pair(X), 1e-5)
-        assert_close(page["fold_all"](pair)(X), pair(X), 1e-5)
-        assert torch.equal(layer.weight, before)
+def test_the_networks_side_by_side_are_networks_of_torch(page: dict) -> None:
+    """The stacked form that the trials train, one rate at a time, forward, backward, evaluation."""
+    for norm, kind in (("none", nn.Identity), ("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)):
+        s = page["Setting"](norm, depth=2, width=8, rates=(0.1, 0.2))
+        params, averages = page["initial"](0, s), page["blank_averages"](s)
+        layers = [(nn.Linear(n, m), kind(m)) for n, m in ((196, 8), (8, 8))]
+        last = nn.Linear(8, 10)
+        for (layer, _), i in zip(layers, (0, 3)):
+            layer.weight.data.copy_(params[i][0])
+            layer.bias.data.zero_()
+        last.weight.data.copy_(params[6][0]), last.bias.data.zero_()
+        model = nn.Sequential(*[part for pair in layers for part in (*pair, nn.ReLU())], last)
+        X, y = torch.randn(16, 196), torch.randint(10, (16,))
+        ours, logits = page["losses"](params, X, y, s, averages)
+        theirs = F.cross_entropy(model(X), y)
+        assert_close(ours, theirs.expand(2), 1e-5)
+        assert_close(logits[1], model(X), 1e-4)
+        (gradient,) = torch.autograd.grad(ours.sum(), params[0])
+        (wanted,) = torch.autograd.grad(theirs, model[0].weight)
+        assert_close(gradient[0], wanted, 1e-5)
+        for part in model:
+            if isinstance(part, nn.BatchNorm1d):
+                part.reset_running_stats()
+        model.train()(X)
+        evaluated = page["losses"](params, X, y, s, averages, training=False)[1]
+        assert_close(evaluated[0], model.eval()(X), 1e-4)
+
+
+def test_the_base_setting_is_the_one_in_the_text(page: dict) -> None:
+    s = page["Setting"]()
+    assert (s.norm, s.depth, s.width, s.activation) == ("none", 6, 32, "ReLU")
+    assert (s.scale, s.steps, s.batch, s.momentum) == (1.0, 240, 64, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("activation", "nv"),
+    [("ReLU", 2), ("tanh", 1), ("linear", 1), ("sigmoid", 1), ("sigmoid, centred", 16)],
+)
+def test_the_first_weights_have_the_variance_of_the_text(page: dict, activation, nv) -> None:
+    s = page["Setting"](depth=2, width=300, activation=activation, scale=3.0, rates=(0.1, 0.2))
+    params = page["initial"](0, s)
+    for i, wanted in ((0, 9 * nv / 196), (3, 9 * nv / 300), (6, 1 / 300)):
+        W = params[i]
+        assert torch.equal(W[0], W[1]) and W.requires_grad
+        assert abs(W[0].var() / wanted - 1) < 0.1
+        assert bool((params[i + 1] == 1).all())
+    assert not params[2].any() and not (params[8].any() and activation != "sigmoid, centred")
+    centred = -params[3].sum(2)[:, None] / 2 if activation == "sigmoid, centred" else 0
+    assert_close(params[5], torch.zeros_like(params[5]) + centred, 1e-6)
+    with_norm = page["initial"](0, s._replace(norm="batch"))
+    assert torch.equal(with_norm[3], params[3]) and not with_norm[5].any()

@@ -27,7 +27,17 @@ from tools.book import ROOT
 from utils import diagrams, plotting
 from utils.compat import import_torchvision
 from utils.data import austen_split
-from utils.diagrams import Diagram, adaptive, canvas, graph, language, linear, perceptron, sliding
+from utils.diagrams import (
+    Diagram,
+    adaptive,
+    axes,
+    canvas,
+    graph,
+    language,
+    linear,
+    perceptron,
+    sliding,
+)
 from utils.nn import LeNet
 
 PHONE = 342  # CSS pixels that a phone leaves for a figure
@@ -258,6 +268,22 @@ def test_the_scales_are_those_of_the_formulas():
         numbers = [Fraction(t) for t in texts[head + 1 : end] if t not in ("W", "ReLU")]
         assert numbers[:5] == [1, nv, nv / 2, nv**2 / 2, nv**2 / 4]
         assert numbers[5:] == [1, nv / 2, nv**2 / 4]
+
+
+def test_the_normalisations_share_what_they_show():
+    X = torch.randn(axes.EXAMPLES, axes.CHANNELS, 2, 2, dtype=torch.float64, requires_grad=True)
+    layers = {
+        "batch": nn.BatchNorm2d(axes.CHANNELS),
+        "layer": nn.LayerNorm(X.shape[1:]),
+        "instance": nn.InstanceNorm2d(axes.CHANNELS),
+        "group": nn.GroupNorm(2, axes.CHANNELS),
+    }
+    assert list(layers) == list(axes.SHARED)
+    for name, layer in layers.items():
+        (gradient,) = torch.autograd.grad(layer.double()(X)[0, 0, 0, 0], X)
+        shared = (gradient != 0).flatten(2).any(2)
+        rows, columns = axes.SHARED[name]
+        assert shared[:rows, :columns].all() and shared.sum() == rows * columns
 
 
 def test_the_softmax_classifier_is_right():

@@ -10,6 +10,7 @@ carries gradients back), a state handed to the next step a purple one. A cell dr
 from utils.diagrams.adaptive import adam_steps
 from utils.diagrams.alt import ALT
 from utils.diagrams.attention import multi_head_attention, transformer_block
+from utils.diagrams.axes import normalisation_axes
 from utils.diagrams.bert import bert_heads, bert_input
 from utils.diagrams.canvas import Diagram, Node
 from utils.diagrams.convolutional import lenet, residual_blocks, resnet18
@@ -44,6 +45,7 @@ __all__ = [
     "lstm_unrolled",
     "mlp_passes",
     "multi_head_attention",
+    "normalisation_axes",
     "residual_blocks",
     "resnet18",
     "signal_scale",

@@ -50,6 +50,12 @@ ALT = {
         " signal goes from 1 to 1, 1/2, 1/2 and 1/4, the gradient back from 1 to 1/2 and 1/4. With"
         " nv = 2, He's, the signal goes from 1 to 2, 1, 2 and 1, and the gradient stays at 1."
     ),
+    "normalisation_axes": (
+        "Four tables of 4 examples by 6 channels; a cell holds all positions of a channel. Outlined"
+        " is what shares a mean and a variance. Batch norm: a column, one channel of all examples."
+        " Layer norm: a row, all channels of one example. Instance norm: a single cell. Group norm:"
+        " the first three of the six cells of a row."
+    ),
     "two_paths": (
         "A computational graph. Inputs x1 = 2 and x2 = 3 lead to h1 = x1 x2 = 6 and to h2 = x1 + x2"
         " = 5, and these to L = h1 h2 = 30. The arrows carry local derivatives: from x1 to h1 3 and"
