@@ -138,7 +138,8 @@ def next_token(
     if top_k is not None:
         p[..., top_k:] = 0
         p = p / p.sum(-1, keepdim=True)
-    p = p.masked_fill(p.cumsum(-1) - p >= top_p, 0)  # what lies beyond the nucleus
+    if top_p < 1:  # at 1 nothing is to go, whatever rounding makes of the sum
+        p = p.masked_fill(p.cumsum(-1) - p >= top_p, 0)
     drawn = torch.multinomial(p.flatten(0, -2) if p.ndim > 1 else p, 1, generator=rng)
     return order.gather(-1, drawn.view(*p.shape[:-1], 1)).squeeze(-1)
 

@@ -311,3 +311,9 @@ def last_left_out(tokens, length, batch_size, rng):
 def test_wrong_answers_are_refused(exercises, spec, wrong):
     with pytest.raises(AssertionError):
         held(exercises, spec, wrong)
+
+
+def test_nothing_is_cut_where_nothing_is_to_be_cut(page: dict) -> None:
+    logits = torch.cat([torch.zeros(1), torch.full((5000,), -18.0)])
+    assert_close(page["reshaped"](logits), logits.softmax(0))
+    assert bool((page["reshaped"](logits) > 0).all())

@@ -172,3 +172,13 @@ def test_bits_per_character_is_fair_to_long_tokens_and_keeps_the_mode():
     first = bits_per_character(model, tokens, text, window=8, context=2)
     assert first == bits_per_character(model, tokens, text, window=8, context=2)
     assert model.training
+
+
+def test_no_token_is_lost_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In single precision the sum reaches 1 before the rare ones are all in."""
+    drawn_from = []
+    monkeypatch.setattr(
+        torch, "multinomial", lambda p, *_, **__: drawn_from.append(p) or torch.tensor([0])
+    )
+    next_token(torch.cat([torch.zeros(1), torch.full((5000,), -18.0)]))
+    assert bool((drawn_from[0] > 0).all())
