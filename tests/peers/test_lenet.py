@@ -113,6 +113,7 @@ def test_sizes(page: dict) -> None:
         (84,),
         (10,),
     ]
+    assert [row[1] for row in rows] == [(1, 28, 28)] + [row[2] for row in rows[:-1]]
     assert sum(row[3] for row in rows) == sum(p.numel() for p in LeNet().parameters()) == 61_706
     assert sum(row[4] for row in rows) == 416_520
 
