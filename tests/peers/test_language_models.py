@@ -1,5 +1,6 @@
 """The definitions of sequences/language-models against torch and utils, with hard cases."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from utils.language import BytePairs, next_token
 from utils.ngrams import NGram
 from utils.seed import generator
 
-ALSO = ["PIECE"]
+ALSO = ["PIECE", "FACTORS"]
 
 
 @pytest.fixture(scope="module")
@@ -211,32 +212,58 @@ def test_a_mixture_is_the_mean_of_probabilities(page):
 
 
 # ------------------------------------------------------------------------------ other smoothing
+KINDS = list(itertools.product((False, True), repeat=2))
+
+
 def test_other_smoothing_by_hand(page):
     """After 0 came 1, 1, 2; after 1 and after 2 came 0. Three tokens of 4."""
     tokens = [0, 1, 0, 1, 0, 2, 0]
     y = {1: 1 / (1 + 2 * 1)}  # single tokens: 0 four times, 1 twice, 2 once
-    one = page["Absolute"](tokens, 4, 2)
-    D = [y[1], 1 / (1 + 2 * 2)]  # pairs: 01 twice, 10 twice, 02 and 20 once: N1 = N2 = 2
-    D[1] = 2 / (2 + 2 * 2)
-    alone = (2 - D[0] + 3 * D[0] / 4) / 7
-    assert one.p(1, ()) == pytest.approx(alone)
-    assert one.p(1, (0,)) == pytest.approx((2 - D[1] + 2 * D[1] * alone) / 3)
-    bell = page["WittenBell"](tokens, 4, 2)
-    alone = (2 + 3 / 4) / (7 + 3)
-    assert bell.p(1, ()) == pytest.approx(alone)
-    assert bell.p(1, (0,)) == pytest.approx((2 + 2 * alone) / (3 + 2))
-    for kind in ("OneDiscount", "Absolute", "WittenBell"):
-        model = page[kind](tokens, 4, 3)
-        for context in ((), (0,), (1, 0), (3, 3)):
-            assert sum(model.p(w, context) for w in range(4)) == pytest.approx(1)
+    one = page["interpolated"](False, False)(tokens, 4, 2)
+    D = [y[1], 2 / (2 + 2 * 2)]  # pairs: 01 twice, 10 twice, 02 and 20 once: N1 = N2 = 2
+    alone = [(count - D[0] * (count > 0) + 3 * D[0] / 4) / 7 for count in (4, 2, 1, 0)]
+    for w in range(4):
+        assert one.p(w, ()) == pytest.approx(alone[w])
+    assert one.p(1, (0,)) == pytest.approx((2 - D[1] + 2 * D[1] * alone[1]) / 3)
+    back = page["BackOff"](one)
+    assert back.p(1, ()) == pytest.approx(alone[1])
+    assert back.p(1, (0,)) == pytest.approx((2 - D[1]) / 3)
+    unseen = alone[0] + alone[3]  # 0 and 3 did not follow 0, and divide what is left
+    assert back.p(3, (0,)) == pytest.approx(2 * D[1] / 3 * alone[3] / unseen)
+    assert back.p(3, (3,)) == pytest.approx(alone[3])  # 3 never came: the shorter context's
 
 
-def test_one_discount_counts_contexts_and_absolute_discounting_does_not(page):
+@pytest.mark.parametrize(("contexts", "several"), KINDS)
+def test_other_smoothing_sums_to_one(page, contexts, several):
+    tokens = torch.randint(0, 5, (200,), generator=generator(2)).tolist()
+    model = page["interpolated"](contexts, several)(tokens, 7, 3)
+    for one in (model, page["BackOff"](model)):
+        for context in ((), (0,), (1, 0), (4, 3), (6, 6), (6, 2)):
+            assert sum(one.p(w, context) for w in range(7)) == pytest.approx(1)
+
+
+def test_what_is_counted_and_taken(page):
     tokens = [0, 1, 0, 1, 0, 2, 0]
-    counts = page["OneDiscount"](tokens, 4, 2).a[0], page["Absolute"](tokens, 4, 2).a[0]
+    counts = [page["interpolated"](kind, True)(tokens, 4, 2).a[0] for kind in (True, False)]
     assert [dict(c) for c in counts] == [{(0,): 2, (1,): 1, (2,): 1}, {(0,): 4, (1,): 2, (2,): 1}]
     assert page["one_discount"]([1, 1, 1, 2, 5]) == [0.0, 0.6, 0.6, 0.6]
     assert page["one_discount"]([3, 3]) == [0.0, 0.5, 0.5, 0.5]
+    text = list(b"a tale of two cities, a tale of a city, or of a tale")
+    for contexts in (True, False):
+        one, three = (
+            page["interpolated"](contexts, kind)(text, 256, 2).D for kind in (False, True)
+        )
+        assert all(len(set(D[1:])) == 1 for D in one) and any(len(set(D[1:])) > 1 for D in three)
+
+
+def test_savings_by_hand(page):
+    """Costs of all eight, by contexts, discounts and interpolation."""
+    numbers = [9.0, 7.5, 8.5, 6.0, 7.0, 5.0, 8.0, 2.0]
+    costs = dict(zip(itertools.product((False, True), repeat=3), numbers))
+    first = [page["saving"](costs, factor, "first") for factor in range(3)]
+    assert first == [9.0 - 7.0, 9.0 - 8.5, 9.0 - 7.5]
+    last = [page["saving"](costs, factor, "last") for factor in range(3)]
+    assert last == [6.0 - 2.0, 5.0 - 2.0, 7.0 - 2.0]
 
 
 def test_texts_are_drawn_by_paragraph(page):
