@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from utils import assert_close, generator
 from utils import nn as book_nn
+from utils.check import gradients
 
 TOLERANCE = 1e-10  # in double precision
 
@@ -33,9 +34,12 @@ def assert_same(ours: nn.Module, theirs: nn.Module, our_call, their_call, *input
 
 
 def test_layer_norm(page: dict) -> None:
-    X = 5 + 3 * rows(2, 4, 16)
-    assert_same(page["LayerNorm"](16), nn.LayerNorm(16), lambda m, X: m(X), lambda m, X: m(X), X)
-    constant = page["LayerNorm"](4)(torch.full((1, 4), 7.0))
+    inputs = 5 + 3 * rows(2, 4, 16), rows(16), rows(16)
+    ours = gradients(page["layer_norm"], *inputs)
+    theirs = gradients(lambda X, g, b: F.layer_norm(X, (16,), g, b), *inputs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert_close(one, other, TOLERANCE)
+    constant = page["layer_norm"](torch.full((1, 4), 7.0), torch.ones(4), torch.zeros(4))
     assert_close(constant, torch.zeros(1, 4))
 
 
@@ -121,18 +125,48 @@ def test_the_transformer_begins_as_the_papers(page: dict) -> None:
         assert block.linear1.weight.shape == (64, 16)
 
 
-@torch.inference_mode()
-def test_head_weights_are_those_of_the_layers(page: dict) -> None:
-    model = book_nn.GPT(11, 8, embed_dim=16, num_heads=4, num_layers=2, rotary=True)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.5)
-    tokens = torch.randint(11, (6,))
-    X, found = model.embed(tokens[None]), page["head_weights"](model, tokens)
-    for weights, block in zip(found, model.blocks.layers, strict=True):
-        assert_close(weights.sum(-1), torch.ones(4, 6))
-        assert bool((weights.triu(1) == 0).all())
-        layer, Y = block.self_attn, block.norm1(X)
-        values = F.linear(Y, layer.in_proj_weight, layer.in_proj_bias).chunk(3, dim=-1)[2]
-        mixed = (weights @ values.unflatten(-1, (4, -1)).transpose(1, 2)).transpose(1, 2)
-        assert_close(layer.out_proj(mixed.flatten(2)), layer(Y, causal=True))
-        X = block(X, causal=True)
+def test_the_memory_is_the_encoders_output(page: dict) -> None:
+    model, tokens = page["Transformer"](20, 16, 2, 2), torch.randint(20, (2, 6))
+    fixed = page["FixedMemory"](20, 16, 2, 2)
+    fixed.load_state_dict(model.state_dict())
+    memory = model.read(tokens)
+    for block in model.encoder:
+        memory = block(memory)
+    assert_close(model.encode(tokens), memory.detach())
+    assert_close(fixed.encode(tokens), memory.mean(1, keepdim=True).detach())
+
+
+def test_sloped_attention_is_causal_attention_with_a_bias(page: dict) -> None:
+    X, steep = rows(2, 6, 16), page["SlopedAttention"](16, (2.0, 0.5, 0.0, 0.0)).double()
+    flat, theirs = (
+        page["SlopedAttention"](16, (0.0,) * 4).double(),
+        book_nn.MultiHeadAttention(16, 4),
+    )
+    theirs.double().load_state_dict(
+        {
+            "in_proj_weight": flat.in_proj.weight,
+            "in_proj_bias": flat.in_proj.bias,
+            "out_proj.weight": flat.out_proj.weight,
+            "out_proj.bias": flat.out_proj.bias,
+        }
+    )
+    calls = (lambda X: flat(X), lambda X: theirs(X, causal=True))
+    for one, other in zip(*(gradients(call, X) for call in calls), strict=True):
+        assert_close(one, other, TOLERANCE)
+    steep.load_state_dict(flat.state_dict())
+    steep(X), flat(X)
+    back = (torch.arange(6)[:, None] - torch.arange(6)).double()
+    for head, slope in enumerate((2.0, 0.5, 0.0, 0.0)):
+        wanted = flat.weights[:, head] * torch.exp(-slope * back)
+        assert_close(steep.weights[:, head], wanted / wanted.sum(-1, keepdim=True), TOLERANCE)
+
+
+def test_dictionaries_answer_alike_within_a_sequence(page: dict) -> None:
+    T, known = page["dictionaries"](5, 12, 4, generator(0))
+    keys, values = T[:, ::2], T[:, 1::2]
+    assert bool((keys < 4).all() and (values >= 4).all())
+    for row in range(5):
+        meaning: dict[int, int] = {}
+        for i, (key, value) in enumerate(zip(keys[row].tolist(), values[row].tolist())):
+            assert bool(known[row, i]) == (key in meaning)
+            assert meaning.setdefault(key, value) == value

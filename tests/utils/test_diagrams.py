@@ -418,6 +418,14 @@ def test_transformer_blocks_have_the_names_and_the_order_of_torch(decoder):
     assert {text.split(":")[0] for text in post} - {"ReLU"} <= names
 
 
+def test_the_transformer_hands_its_memory_to_the_cross_attention():
+    figure = diagrams.transformer()
+    asks = ["embed + positions", "causal self-attention", "cross-attention", "position-wise net"]
+    assert column_of(figure, 340)[2:6] == asks
+    heights = {t.get_text(): t.get_position()[1] for t in figure.axes[0].texts}
+    assert heights["memory: m × d"] == heights["cross-attention"]
+
+
 # --------------------------------------------------------------------------------- the shapes
 def test_arrows_are_straight_or_refused():
     d = Diagram()

@@ -25,6 +25,7 @@ from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled, truncated_chain
 from utils.diagrams.scales import signal_scale
 from utils.diagrams.sliding import convolution_step, sliding_convolution
+from utils.diagrams.stacks import transformer
 
 __all__ = [
     "ALT",
@@ -51,6 +52,7 @@ __all__ = [
     "signal_scale",
     "sliding_convolution",
     "softmax_classifier",
+    "transformer",
     "transformer_block",
     "truncated_chain",
     "two_paths",

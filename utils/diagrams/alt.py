@@ -138,6 +138,13 @@ ALT = {
         " times values give n by d/h. The heads are concatenated to n by d and projected to the"
         " output."
     ),
+    "transformer": (
+        "Left, the encoder: m source tokens pass an embedding with positions and N blocks of"
+        " self-attention and a position-wise network, and become the memory, m by d. Right, the"
+        " decoder: n target tokens pass an embedding with positions and N blocks of causal"
+        " self-attention, cross-attention, which an arrow from the memory enters, and a"
+        " position-wise network; a linear layer makes n rows of logits."
+    ),
     "transformer_block": (
         "A Transformer block twice. Post-norm: self-attention, the sum with the skip connection,"
         " norm; then linear, ReLU, linear, sum, norm. Pre-norm: norm, self-attention, sum; then"
