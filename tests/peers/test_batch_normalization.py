@@ -143,8 +143,7 @@ def test_the_base_setting_is_the_one_in_the_text(page: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("activation", "nv"),
-    [("ReLU", 2), ("tanh", 1), ("linear", 1), ("sigmoid, centred", 16)],
+    ("activation", "nv"), [("ReLU", 2), ("tanh", 1), ("linear", 1), ("sigmoid, centred", 16)]
 )
 def test_the_first_weights_have_the_variance_of_the_text(page: dict, activation, nv) -> None:
     s = page["Setting"](depth=2, width=300, activation=activation, scale=3.0, rates=(0.1, 0.2))

@@ -137,10 +137,10 @@ def test_the_memory_is_the_encoders_output(page: dict) -> None:
 
 
 def test_sloped_attention_is_causal_attention_with_a_bias(page: dict) -> None:
-    X, steep = rows(2, 6, 16), page["SlopedAttention"](16, (2.0, 0.5, 0.0, 0.0)).double()
+    X, steep = rows(2, 6, 24), page["SlopedAttention"](24, (2.0, 0.5, 0.0, 0.0)).double()
     flat, theirs = (
-        page["SlopedAttention"](16, (0.0,) * 4).double(),
-        book_nn.MultiHeadAttention(16, 4),
+        page["SlopedAttention"](24, (0.0,) * 4).double(),
+        book_nn.MultiHeadAttention(24, 4),
     )
     theirs.double().load_state_dict(
         {
