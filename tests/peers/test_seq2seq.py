@@ -26,15 +26,17 @@ def sentences(lengths: list[int], vocab: int = 9) -> Tensor:
 
 @pytest.mark.parametrize("lengths", [[4, 1, 7], [5, 5, 5], [1, 1, 1]])
 def test_reading_is_a_packed_gru(page: dict, lengths: list[int]) -> None:
-    gru = nn.GRU(6, 5, batch_first=True).double()
-    weights = [gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0]
+    gru, cell = nn.GRU(6, 5, batch_first=True).double(), nn.GRUCell(6, 5).double()
+    named = gru.state_dict()
+    cell.load_state_dict({name.removesuffix("_l0"): named[name] for name in named})
     X = torch.randn(3, max(lengths), 6, dtype=torch.float64, requires_grad=True)
-    ours = page["read"](X, torch.tensor(lengths), *weights)
+    ours = page["read"](cell, X, torch.tensor(lengths))
     packed = pack_padded_sequence(X, torch.tensor(lengths), True, enforce_sorted=False)
     theirs = gru(packed)[1][0]
     assert_close(ours, theirs, TOLERANCE)
     weight = torch.randn(3, 5, dtype=torch.float64)
-    gradients = [torch.autograd.grad((h * weight).sum(), [X, *weights]) for h in (ours, theirs)]
+    gradients = [torch.autograd.grad((h * weight).sum(), [X, *layer.parameters()])
+                 for h, layer in ((ours, cell), (theirs, gru))]  # fmt: skip
     for one, other in zip(*gradients):
         assert_close(one, other, TOLERANCE)
     beyond = torch.arange(max(lengths)) >= torch.tensor(lengths)[:, None]
@@ -59,20 +61,68 @@ def test_loss_is_torchs_and_d2ls_scaled(page: dict, extra: int) -> None:
         assert_close(ours, theirs, TOLERANCE)
 
 
-def test_padding_changes_nothing(page: dict) -> None:
-    model = page["Seq2Seq"](9, 9, 8).double()
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_padding_changes_nothing(page: dict, cell: str) -> None:
+    model = page["Seq2Seq"](9, 9, 8, cell).double()
     source, previous = sentences([3, 6]), sentences([5, 5])
     assert_close(model(F.pad(source, (0, 4)), previous), model(source, previous), TOLERANCE)
 
 
-def test_teacher_forcing_at_once_is_step_by_step(page: dict) -> None:
-    model = page["Seq2Seq"](9, 9, 8).double()
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_teacher_forcing_at_once_is_step_by_step(page: dict, cell: str) -> None:
+    model = page["Seq2Seq"](9, 9, 8, cell).double()
     source, previous = sentences([3, 6]), sentences([5, 5])
     state, steps = model.encode(source), []
     for token in previous.split(1, dim=1):
         logits, state = model.step(token, state)
         steps.append(logits)
     assert_close(torch.cat(steps, 1), model(source, previous), TOLERANCE)
+    forced = page["forward_pass"](model, source, previous, "truth")
+    assert_close(forced, model(source, previous), TOLERANCE)
+
+
+def test_a_decoder_that_feeds_itself_writes_what_greedy_search_writes(page: dict) -> None:
+    model = page["Seq2Seq"](9, 9, 8).double()
+    source = sentences([3, 6])
+    first = torch.full((2, 5), BOS)
+    written = page["forward_pass"](model, source, first, "argmax").argmax(-1)
+    greedy = page["greedy"](model, source, 5)
+    assert bool(((written == greedy) | (greedy == PAD)).all())
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_an_encoder_starts_with_orthogonal_matrices_and_an_open_gate(page: dict, cell: str) -> None:
+    layer = page["Seq2Seq"](9, 9, 8, cell).encoder
+    for part in layer.weight_hh_l0.detach().split(8):
+        assert_close(part @ part.T, torch.eye(8), 1e-5)
+    bias = (layer.bias_ih_l0 + layer.bias_hh_l0).detach()
+    assert_close(bias[8:16], torch.ones(8))
+    assert bool((bias[:8] == 0).all() and (bias[16:] == 0).all())
+
+
+def test_phrases_are_taken_from_the_end(page: dict) -> None:
+    table = {("a",): ["A"], ("b",): ["B"], ("a", "b"): ["C", "D"]}
+    assert page["by_phrase"]("a b", table) == ["C", "D"]
+    assert page["by_phrase"]("b x a", table) == ["B", "A"]
+    assert page["by_phrase"]("x", table) == []
+
+
+def test_edits_are_levenshteins(page: dict) -> None:
+    pairs = {("kitten", "sitting"): 3, ("", "abc"): 3, ("abc", "abc"): 0, ("flaw", "lawn"): 2}
+    for (one, other), expected in pairs.items():
+        numbers = [list(map(ord, text)) for text in (one, other)]
+        assert page["edits"](*numbers) == expected
+
+
+def test_strings_are_copied_and_turned_round(page: dict) -> None:
+    source, target = page["strings"](50, 0, 5)
+    lengths = (source != PAD).sum(1)
+    assert set(lengths.tolist()) == {1, 2, 3, 4, 5}
+    assert int(source.max()) == 11 and int(source[source > 0].min()) == 4
+    turned = page["backwards"](source)
+    for s, t, back, n in zip(source.tolist(), target.tolist(), turned.tolist(), lengths):
+        assert t[: n + 2] == [BOS, *s[:n], EOS] and not any(t[n + 2 :])
+        assert back[:n] == s[:n][::-1] and not any(back[n:])
 
 
 def tiny_model(page: dict, seed: int) -> nn.Module:

@@ -122,8 +122,9 @@ ALT = {
     ),
     "encoder_decoder": (
         "Left, the encoder: two, hundred and <eos> are embedded and read by a GRU, step by step."
-        " Its last state is handed to the decoder, right: a GRU that reads <bos>, deux, cents and"
-        " through a Linear layer writes deux, cents, <eos>."
+        " Its last state is handed to a decoder, a GRU that through a Linear layer writes deux,"
+        " cents, <eos>. The decoder is drawn twice. In training its inputs are <bos> and the true"
+        " words deux and cents; in use they are <bos> and its own words, led back by grey lines."
     ),
     "attention_lookup": (
         "The query 1, 1, 1, 1 meets three keys: 1, 1, 1, 1; 1, 1, 0, 0; and 1, −1, 1, −1. Dot"

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.diagrams.canvas import QUIET, SKIP, SMALL, STATE, THICK, Diagram
+from utils.diagrams.canvas import QUIET, SKIP, SMALL, STATE, THICK, Diagram, Node
 
 WIDE: dict[str, Any] = dict(color=STATE, width=THICK)  # the line of a state
 
@@ -144,10 +144,10 @@ def lstm_unrolled() -> Figure:
 
 
 def encoder_decoder() -> Figure:
-    """Draw a translation: the encoder reads, hands over its last state, and the decoder writes.
+    """Draw a translation: the encoder reads and hands over its last state, the decoder writes.
 
-    Inputs are below, outputs above. In training the decoder's inputs are the true words, shifted by
-    one step; in use they are the words it has just written.
+    The decoder is drawn twice. In training its inputs are the true words, one step late; in use
+    they are the words that it has just written.
 
     Returns:
         The figure.
@@ -157,22 +157,39 @@ def encoder_decoder() -> Figure:
         >>> plt.show()
     """
     d = Diagram()
-    pitch, handover = 75, 22
-    words, embed, cell, head, out = 236, 186, 130, 66, 8
-    source, target = ("two", "hundred", "<eos>"), ("<bos>", "deux", "cents")
-    written = ("deux", "cents", "<eos>")
+    pitch, handover, middle, lower = 74, 26, 224, 250
+    out, head, cell, embed, words = 0, 42, 98, 150, 190  # heights in the upper decoder
+    size: dict[str, Any] = dict(width=62, height=26, size=SMALL)
 
-    cells = []
-    for i, word in enumerate((*source, *target)):
-        x = pitch * i + (handover if i > 2 else 0)
-        embedding = d.box(x, embed, "embed", width=64)
-        cells.append(d.box(x, cell, "GRU", width=52, height=40))
-        d.chain(d.text(x, words, word), embedding, cells[-1])
-        if i > 2:
-            linear = d.box(x, head, "Linear", width=64)
-            d.chain(cells[-1], linear, d.text(x, out, written[i - 3]))
-    d.chain(*cells, **WIDE)
-    d.text((cells[2].x + cells[3].x) / 2, cell - 18, "state", size=SMALL, color=STATE)
-    d.text(cells[1].x, words + 32, "encoder", bold=True)
-    d.text(cells[4].x, words + 32, "decoder", bold=True)
+    def unit(x: float, above: float, word: str) -> Node:
+        gru = d.box(x, above + cell, "GRU", width=50, height=38)
+        entry = d.box(x, above + embed, "embed", **size)
+        d.chain(d.text(x, above + words, word), entry, gru)
+        return gru
+
+    encoder = [
+        unit(pitch * i, middle - cell, word) for i, word in enumerate(("two", "hundred", "<eos>"))
+    ]
+    d.chain(*encoder, **WIDE)
+    d.text(pitch, middle - 44, "encoder", bold=True)
+    written = ("deux", "cents", "<eos>")
+    fork = (encoder[-1].right[0] + 24, middle)
+    d.line(encoder[-1].right, fork, head=False, **WIDE)
+    d.text(fork[0] + 22, middle, "state", size=SMALL, color=STATE)
+    for above, title in ((0, "decoder in training"), (lower, "decoder in use")):
+        places = [pitch * i + handover for i in (3, 4, 5)]
+        cells = [unit(x, above, w) for x, w in zip(places, ("<bos>", *written))]
+        d.line(fork, (fork[0], above + cell), cells[0].left, **WIDE)
+        d.chain(*cells, **WIDE)
+        for i, x in enumerate(places):
+            linear = d.box(x, above + head, "Linear", **size)
+            word = d.text(x, above + out, written[i])
+            d.chain(cells[i], linear, word)
+            if above and i < 2:  # back in, at the next step
+                gap, low = x + pitch / 2, above + words
+                ends = (word.right[0] + 2, above + out), (places[i + 1] - 25, low)
+                corners = (gap, above + out), (gap, low)
+                d.line(ends[0], *corners, ends[1], color=QUIET)
+        d.text(places[1], above - 26, title, bold=True)
+    d.dot(*fork, color=STATE)
     return d.figure()
