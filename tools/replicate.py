@@ -48,11 +48,6 @@ def up_to_the_last_trial(notebook: NotebookNode) -> list[str]:
     return tried
 
 
-def is_replicable(path: Path) -> bool:
-    """Whether a page tries its claims with `utils.claims`."""
-    return not path.is_file() or "utils.old_claims" not in path.read_text(encoding="utf-8")
-
-
 def run_name(seed: int, device: str) -> str:
     """The name of a run's file."""
     return f"seed-{seed}" + ("" if device == "cpu" else f"-{device}")
@@ -136,9 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, help="pages at a time")
     options = parser.parse_args(arguments)
     execute.require_device(options.device)
-    paths = options.paths or [path for path in book.chosen([]) if is_replicable(path)]
-    if old := [path for path in paths if not is_replicable(path)]:
-        parser.error(f"{old[0]} still uses utils.old_claims, whose trials cannot be replicated")
+    paths = book.chosen(options.paths)
     failed: list[str] = []
     decided = run_name(options.seed, options.device) == DECIDES
     with ProcessPoolExecutor(options.workers) as pool:

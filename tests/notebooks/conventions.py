@@ -25,8 +25,6 @@ SECTIONS = (
     "Exercises",
     "Questions readers ask",
 )
-# Pages that are still to be brought to the standard of style.md. The list only gets shorter.
-OLD_PAGES = ("lenet", "seq2seq")
 LONGEST_CELL = 30  # lines that are not blank
 MOST_WORDS = 3000
 MOST_VISIBLE_LINES = 300  # of code above "On trial"
@@ -191,7 +189,7 @@ def exercises_have_solutions(notebook: NotebookNode, slug: str) -> list[str]:
     labels = [match[1] for body in bodies if (match := re.search(r"^:label: *(\S+)", body, re.M))]
     starts = re.findall(r"\{solution-start\} *(\S+)(.*?)^[`:]{3,}", text, re.M | re.S)
     found = []
-    if len(bodies) not in EXERCISES and not (slug in OLD_PAGES and len(bodies) == 8):
+    if len(bodies) not in EXERCISES:
         found.append(f"{len(bodies)} exercises; four to seven are asked for")
     if len(labels) != len(bodies):
         found.append("an exercise without :label:")
@@ -301,8 +299,6 @@ def within_budget(notebook: NotebookNode, slug: str) -> list[str]:
     """The stated run time is within the budget."""
     seconds = book.run_time(notebook) or 0
     allowed = LANGUAGE_BUDGET if slug in LANGUAGE else TIME_BUDGET
-    if slug in OLD_PAGES:
-        allowed = 120 if slug in LANGUAGE else 60
     return [f"runs for {seconds} s; {allowed} are allowed"] if seconds > allowed else []
 
 
@@ -352,8 +348,6 @@ def few_and_strong_trials(notebook: NotebookNode, slug: str) -> list[str]:
     """Three to eight trials, of the kind that varies its settings."""
     tried = [name for _, cell in code_cells(notebook) for name in trial_ids(cell)]
     found = [] if len(tried) in TRIALS else [f"{len(tried)} trials; three to eight are asked for"]
-    if any("old_claims" in cell.source for _, cell in code_cells(notebook)):
-        found.append("imports utils.old_claims")
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.notebooks.conventions import OLD_PAGES, code_cells, trial_ids
+from tests.notebooks.conventions import code_cells, trial_ids
 from tools import book
 from utils.claims import load_claims
 from utils.claims.card import Card
@@ -156,19 +156,14 @@ def test_stored_card_agrees_with_the_file(page: str, name: str, cell: Any) -> No
     assert f"claim-{BY_ID[name]['verdict']}" in cards[0]["text/html"]
 
 
-STANDARD = [
-    (page, name, cell) for page, name, cell in trials() if page.split("/")[1] not in OLD_PAGES
-]
-
-
 def test_a_page_of_the_standard_can_be_looked_up() -> None:
     cited = set(re.findall(r"^@\w+\{([^,]+),", bibliography(), re.M))
-    for page, name, _ in STANDARD:
+    for page, name, _ in trials():
         assert source_errors(BY_ID[name], cited) == [], f"{page}, {name}"
 
 
 @pytest.mark.parametrize(
-    ("page", "name", "cell"), STANDARD, ids=lambda x: x if isinstance(x, str) else ""
+    ("page", "name", "cell"), trials(), ids=lambda x: x if isinstance(x, str) else ""
 )
 def test_a_claim_was_replicated_with_the_code_on_its_page(page: str, name: str, cell: Any) -> None:
     sources = [cell.source for _, cell in code_cells(read(page))]
@@ -176,7 +171,7 @@ def test_a_claim_was_replicated_with_the_code_on_its_page(page: str, name: str, 
 
 
 @pytest.mark.parametrize(
-    ("page", "name", "cell"), STANDARD, ids=lambda x: x if isinstance(x, str) else ""
+    ("page", "name", "cell"), trials(), ids=lambda x: x if isinstance(x, str) else ""
 )
 def test_a_card_shows_the_stored_run(page: str, name: str, cell: Any) -> None:
     run = load_runs(page)[0]

@@ -33,24 +33,10 @@ def test_notebook(path: Path, check: conventions.Check) -> None:
 
 
 @pytest.mark.parametrize("check", conventions.STANDARD, ids=lambda check: check.__name__)
-@pytest.mark.parametrize(
-    "path",
-    [path for path in NOTEBOOKS if path.stem not in conventions.OLD_PAGES],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_of_the_standard(path: Path, check: conventions.Check) -> None:
     found = check(book.read(path), path.stem)
     assert not found, "\n".join([path.name, *found])
-
-
-def test_the_list_of_old_pages_only_shrinks() -> None:
-    old = set(conventions.OLD_PAGES)
-    assert old <= {path.stem for path in NOTEBOOKS}
-    for path in NOTEBOOKS:
-        if path.stem in old:
-            notebook = book.read(path)
-            kept = [check for check in conventions.STANDARD if not check(notebook, path.stem)]
-            assert len(kept) < len(conventions.STANDARD), f"{path.stem} is old no longer"
 
 
 def test_toc_lists_what_is_there_and_nothing_twice() -> None:
@@ -252,11 +238,6 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("long cells", lengthen, conventions.short_enough),
     ("no answer in short", replace("**In short.**", ""), conventions.says_it_in_short),
     ("two trials only", drop("two-is-two"), conventions.few_and_strong_trials),
-    (
-        "old trials",
-        replace("import math", "from utils.old_claims import trial"),
-        conventions.few_and_strong_trials,
-    ),
     ("no diagram", replace("diagrams.draw()", "plt.show()"), conventions.has_a_diagram),
     ("no derivation", replace("Pencil and paper", "Long"), conventions.has_a_derivation),
     ("seeded", replace("return a", "g.manual_seed(0)"), conventions.seeds_come_from_one_place),

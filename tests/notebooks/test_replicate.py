@@ -70,13 +70,6 @@ def test_a_page_without_trials_is_refused(page: Path) -> None:
         replicate.replicate(page, seed=0, device="cpu")
 
 
-def test_a_page_of_old_trials_is_refused(page: Path, capsys: pytest.CaptureFixture) -> None:
-    page.write_text(page.read_text().replace("from utils import", "from utils.old_claims import"))
-    with pytest.raises(SystemExit):
-        replicate.main([str(page)])
-    assert "cannot be replicated" in capsys.readouterr().err
-
-
 def test_the_fingerprint_holds_what_matters_and_nothing_else() -> None:
     before = fingerprint([SET_UP, EFFECT, TRIAL], CLAIM)
     idle = EFFECT.replace("A number that", "Some number which") + "\n# a remark\nunused = 3"
