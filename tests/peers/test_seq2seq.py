@@ -101,6 +101,7 @@ def test_an_encoder_starts_with_orthogonal_matrices_and_an_open_gate(page: dict,
 
 
 def test_phrases_are_taken_from_the_end(page: dict) -> None:
+    page["words"] = WordTokenizer()
     table = {("a",): ["A"], ("b",): ["B"], ("a", "b"): ["C", "D"]}
     assert page["by_phrase"]("a b", table) == ["C", "D"]
     assert page["by_phrase"]("b x a", table) == ["B", "A"]
