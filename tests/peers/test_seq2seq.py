@@ -10,6 +10,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from utils import assert_close, generator, seed_everything
 from utils.compat import d2l
+from utils.data import number_names
+from utils.data.translation import LANGUAGES
 from utils.text import CharTokenizer, WordTokenizer, bleu
 
 TOLERANCE = 1e-10  # in double precision
@@ -108,13 +110,6 @@ def test_phrases_are_taken_from_the_end(page: dict) -> None:
     assert page["by_phrase"]("x", table) == []
 
 
-def test_edits_are_levenshteins(page: dict) -> None:
-    pairs = {("kitten", "sitting"): 3, ("", "abc"): 3, ("abc", "abc"): 0, ("flaw", "lawn"): 2}
-    for (one, other), expected in pairs.items():
-        numbers = [list(map(ord, text)) for text in (one, other)]
-        assert page["edits"](*numbers) == expected
-
-
 def test_strings_are_copied_and_turned_round(page: dict) -> None:
     source, target = page["strings"](50, 0, 5)
     lengths = (source != PAD).sum(1)
@@ -179,3 +174,14 @@ def test_right_means_every_token(page: dict) -> None:
     assert page["is_right"](written, target).tolist() == [True, False, False]
     ended = page["after_end_padded"](torch.tensor([[7, 3, 5, 3], [7, 5, 6, 8]]))
     assert ended.tolist() == [[7, 3, 0, 0], [7, 5, 6, 8]]
+
+
+def test_new_combinations_are_above_the_range_and_no_longer(page: dict) -> None:
+    page["words"], page["train_pairs"] = WordTokenizer(), number_names("en", "fr")[0]
+    longest = [max(len(page["words"](pair[i])) for pair in page["train_pairs"]) for i in (0, 1)]
+    pairs, again = (page["new_combinations"](seed) for seed in (0, 1))
+    assert len(pairs) == 500 and pairs != again
+    named = {LANGUAGES["en"](n) for n in range(10_000)}
+    for pair in pairs:
+        assert pair[0] not in named and "thousand" in pair[0]
+        assert all(len(page["words"](name)) <= most for name, most in zip(pair, longest))

@@ -36,6 +36,7 @@ from utils.diagrams import (
     language,
     linear,
     perceptron,
+    search,
     sliding,
 )
 from utils.nn import LeNet
@@ -477,3 +478,17 @@ def test_the_counts_of_the_n_gram_are_those_of_the_text():
     texts = [t.get_text() for t in diagrams.language_models().axes[0].texts]
     assert all(str(count) in texts for _, count in language.FOLLOWS)
     assert texts.count("$\\mathbf{C}$") == len(window)
+
+
+def test_the_beam_is_right_and_greedy_search_is_not():
+    totals = {(one, two): p * q for one, p in search.FIRST.items()
+              for two, q in search.SECOND[one].items()}  # fmt: skip
+    for row in (search.FIRST, *search.SECOND.values()):
+        assert sum(row.values()) == pytest.approx(1)
+    likeliest = max(search.FIRST, key=search.FIRST.__getitem__)
+    best = max(totals, key=totals.__getitem__)
+    assert best == ("b", "<eos>") and best[0] != likeliest
+    texts = [t.get_text() for t in diagrams.beam_tree().axes[0].texts]
+    assert "b <eos>: 0.4 · 0.9 = 0.36" in texts and "a c: 0.6 · 0.25 = 0.15" in texts
+    faces = [mpl.colors.to_hex(p.get_facecolor()) for p in diagrams.beam_tree().axes[0].patches]
+    assert faces.count(canvas.CHOSEN) == 4 and faces.count(canvas.TENSOR) == 4

@@ -24,6 +24,7 @@ from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled, truncated_chain
 from utils.diagrams.scales import signal_scale
+from utils.diagrams.search import beam_tree
 from utils.diagrams.sliding import convolution_step, sliding_convolution
 from utils.diagrams.stacks import transformer
 
@@ -34,6 +35,7 @@ __all__ = [
     "adam_steps",
     "attention_lookup",
     "backward_pass",
+    "beam_tree",
     "bert_heads",
     "bert_input",
     "convolution_step",

@@ -126,6 +126,12 @@ ALT = {
         " cents, <eos>. The decoder is drawn twice. In training its inputs are <bos> and the true"
         " words deux and cents; in use they are <bos> and its own words, led back by grey lines."
     ),
+    "beam_tree": (
+        "A tree from left to right. From <bos>, a with probability 0.6 and b with 0.4; both are"
+        " kept. From a, four tokens with 0.25 each: <eos>, a, b and c, so each of these prefixes"
+        " has 0.15. From b, <eos> with 0.9 and c with 0.1: b <eos> has 0.36, b c has 0.04. Of the"
+        " six, a beam of 2 keeps b <eos> and one of the four with 0.15."
+    ),
     "attention_lookup": (
         "The query 1, 1, 1, 1 meets three keys: 1, 1, 1, 1; 1, 1, 0, 0; and 1, −1, 1, −1. Dot"
         " products over the root of d give the scores 2, 1 and 0. A softmax makes them the weights"
