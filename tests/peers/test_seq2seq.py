@@ -105,9 +105,10 @@ def test_an_encoder_starts_with_orthogonal_matrices_and_an_open_gate(page: dict,
 def test_phrases_are_taken_from_the_end(page: dict) -> None:
     page["words"] = WordTokenizer()
     table = {("a",): ["A"], ("b",): ["B"], ("a", "b"): ["C", "D"]}
-    assert page["by_phrase"]("a b", table) == ["C", "D"]
-    assert page["by_phrase"]("b x a", table) == ["B", "A"]
-    assert page["by_phrase"]("x", table) == []
+    lookup = {"x": "X", "and": "?"}
+    assert page["by_phrase"]("a b", table, lookup) == ["C", "D"]
+    assert page["by_phrase"]("b x and a", table, lookup) == ["B", "X", "A"]
+    assert page["by_phrase"]("new, b", table, lookup) == ["new", "B"]
 
 
 def test_strings_are_copied_and_turned_round(page: dict) -> None:

@@ -489,6 +489,6 @@ def test_the_beam_is_right_and_greedy_search_is_not():
     best = max(totals, key=totals.__getitem__)
     assert best == ("b", "<eos>") and best[0] != likeliest
     texts = [t.get_text() for t in diagrams.beam_tree().axes[0].texts]
-    assert "b <eos>: 0.4 · 0.9 = 0.36" in texts and "a c: 0.6 · 0.25 = 0.15" in texts
+    assert "b <eos>: 0.4 · 0.9 = 0.36" in texts and "a <eos>: 0.6 · 0.28 = 0.17" in texts
     faces = [mpl.colors.to_hex(p.get_facecolor()) for p in diagrams.beam_tree().axes[0].patches]
     assert faces.count(canvas.CHOSEN) == 4 and faces.count(canvas.TENSOR) == 4

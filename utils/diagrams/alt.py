@@ -128,9 +128,9 @@ ALT = {
     ),
     "beam_tree": (
         "A tree from left to right. From <bos>, a with probability 0.6 and b with 0.4; both are"
-        " kept. From a, four tokens with 0.25 each: <eos>, a, b and c, so each of these prefixes"
-        " has 0.15. From b, <eos> with 0.9 and c with 0.1: b <eos> has 0.36, b c has 0.04. Of the"
-        " six, a beam of 2 keeps b <eos> and one of the four with 0.15."
+        " kept. From a, <eos> with 0.28 and a, b and c with 0.24 each: a <eos> has 0.17, the others"
+        " 0.14. From b, <eos> with 0.9 and c with 0.1: b <eos> has 0.36, b c has 0.04. Of the six,"
+        " a beam of 2 keeps b <eos> and a <eos>."
     ),
     "attention_lookup": (
         "The query 1, 1, 1, 1 meets three keys: 1, 1, 1, 1; 1, 1, 0, 0; and 1, −1, 1, −1. Dot"

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from utils.diagrams.canvas import INK, LINE, QUIET, SMALL, THICK, Diagram
 
 FIRST = {"a": 0.6, "b": 0.4}  # the probabilities of the first token
-SECOND = {"a": {"<eos>": 0.25, "a": 0.25, "b": 0.25, "c": 0.25}, "b": {"<eos>": 0.9, "c": 0.1}}
+SECOND = {"a": {"<eos>": 0.28, "a": 0.24, "b": 0.24, "c": 0.24}, "b": {"<eos>": 0.9, "c": 0.1}}
 PITCH, APART = 34, 16  # between the second tokens, and between their two families
 
 
