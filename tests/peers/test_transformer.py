@@ -77,8 +77,8 @@ def test_decoder_block(page: dict, norm_first: bool) -> None:
 
 
 def test_gpt_is_the_fast_one(page: dict) -> None:
-    ours = page["GPT"](11, 8, 16, 4, 2)
-    fast = book_nn.GPT(11, 8, embed_dim=16, num_heads=4, num_layers=2)
+    ours = page["GPT"](11, 16, 4, 2)
+    fast = book_nn.GPT(11, 8, embed_dim=16, num_heads=4, num_layers=2, rotary=True)
     pairs = list(zip(ours.parameters(), fast.parameters(), strict=True))
     with torch.no_grad():
         for a, b in pairs:

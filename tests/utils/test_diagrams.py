@@ -33,6 +33,7 @@ from utils.diagrams import (
     axes,
     canvas,
     graph,
+    induction,
     language,
     linear,
     perceptron,
@@ -492,3 +493,13 @@ def test_the_beam_is_right_and_greedy_search_is_not():
     assert "b <eos>: 0.4 · 0.9 = 0.36" in texts and "a <eos>: 0.6 · 0.28 = 0.17" in texts
     faces = [mpl.colors.to_hex(p.get_facecolor()) for p in diagrams.beam_tree().axes[0].patches]
     assert faces.count(canvas.CHOSEN) == 4 and faces.count(canvas.TENSOR) == 4
+
+
+def test_an_induction_head_finds_what_followed_the_last_token():
+    tokens, found = induction.TOKENS, induction.FOUND
+    assert tokens[found - 1] == tokens[-1] and tokens.index(tokens[-1]) == found - 1
+    texts = [t.get_text() for t in diagrams.induction_head().axes[0].texts]
+    assert texts.count(tokens[found]) == 3, "as a token, as its row, and as the output"
+    assert [t for t in texts if "after k" in t or "after v" in t] == [
+        f"after {t}" for t in tokens[:-1]
+    ]

@@ -17,6 +17,7 @@ from utils.diagrams.convolutional import lenet, residual_blocks, resnet18
 from utils.diagrams.dense import dropout_passes
 from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
+from utils.diagrams.induction import induction_head
 from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.lookup import attention_lookup
@@ -42,6 +43,7 @@ __all__ = [
     "descent_by_axes",
     "dropout_passes",
     "encoder_decoder",
+    "induction_head",
     "language_models",
     "lenet",
     "lstm_cell",
