@@ -140,9 +140,9 @@ ALT = {
     ),
     "induction_head": (
         "Five tokens below: k3, v5, k1, v2, k3. Arrows go from each to the row of the next one"
-        " above it, which then says: v5 after k3, k1 after v5, v2 after k1, k3 after v2. From the row"
-        " v5 after k3 a thick arrow goes on, up to the last place, where k3 asks: the output there is"
-        " v5."
+        " above it, which then says: v5 after k3, k1 after v5, v2 after k1, k3 after v2. From"
+        " the row v5 after k3 a thick arrow goes on, up to the last place, where k3 asks: the"
+        " output there is v5."
     ),
     "multi_head_attention": (
         "Queries, keys and values, each n by d, pass a projection each and are split into h heads"
