@@ -143,7 +143,7 @@ class Looked:
         cases = [case for case in self.file.test_cases if case.hidden is hidden]
         first, *end = self._moments
         done, stops = self._done[first], len(self._session.stops)
-        done |= {id(case): _outcome(case, self._session, first) for case in cases}
+        done |= {id(case): self._outcome(case, first) for case in cases}
         lost = any(outcome.earned < outcome.points or outcome.message for outcome in done.values())
         if self._session.same(self.file.name):
             # what broke a limit would break it again, and there are not many starts
@@ -151,7 +151,13 @@ class Looked:
         else:
             may_be_better = lost or not hidden
         for moment in end if may_be_better and self._may_be_mended(first) else []:
-            self._done[moment] |= {id(c): _outcome(c, self._session, moment) for c in cases}
+            self._done[moment] |= {id(c): self._outcome(c, moment) for c in cases}
+
+    def _outcome(self, case: Any, moment: str) -> Outcome:
+        """What comes of a test, if it is run."""
+        if why := self._session.given_up(self.file.name):
+            return _nothing(case, why)
+        return _outcome(case, self._session, moment, self.file.name)
 
     def best(self) -> list[Outcome]:
         """The outcomes, in the order of the tests."""
@@ -191,7 +197,7 @@ def _title(case: Any) -> str:
     return name if re.fullmatch(r".* - \d+", case.name) else case.name
 
 
-def _outcome(case: Any, session: Session, moment: str) -> Outcome:
+def _outcome(case: Any, session: Session, moment: str, question: str) -> Outcome:
     """What comes of a test. Whatever the student's values do when they are used, it ends here."""
     outcome, test = _nothing(case), case.body
     try:
@@ -219,7 +225,7 @@ def _outcome(case: Any, session: Session, moment: str) -> Outcome:
         outcome.message = short(said)
         # the check's own line says more, to those who may see it
         what = UNSAID if case.hidden else f"when checked, {outcome.name}: {outcome.message}"
-        session.stop(what, error)
+        session.stop(what, error, question)
     except NotWritten as error:
         outcome.message = _not_written(str(error), values, session)
     except StudentError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -14,7 +16,8 @@ from grading.remote import Line
 from grading.sandbox import OutOfTime, Sandbox, SandboxError, StudentError
 from grading.words import NOTHING, short
 
-RESTARTS = 4  # after that, what is left gets no points
+RESTARTS = 4  # for cells; after that, what is left gets no points
+CHANCES = 2  # limits that a question may break until the rest of its checks is not run
 SHORT = 60  # characters of a cell's first line
 END = ""  # the moment after the last cell
 UNFINISHED = {
@@ -64,6 +67,8 @@ class Session:
         self._line: Line | None = None
         self._open = ExitStack()
         self._starts = 0
+        self._broken: Counter[str] = Counter()  # limits, by the question whose checks broke them
+        self._begun = self._lost = 0.0  # when this start was; seconds of those that ended early
 
     def __enter__(self) -> Session:
         return self
@@ -82,9 +87,10 @@ class Session:
         except SandboxError:
             return  # each test says so
 
-    def stop(self, what: str, error: SandboxError) -> None:
-        """Note that a limit was broken."""
+    def stop(self, what: str, error: SandboxError, question: str = "") -> None:
+        """Note that a limit was broken, by a question's check or by a cell."""
         self.stops.append(what)
+        self._broken[question] += bool(question)
         self.late |= isinstance(error, OutOfTime)
 
     def moments(self, question: str) -> list[str]:
@@ -97,6 +103,11 @@ class Session:
     def same(self, question: str) -> bool:
         """Whether a question's names stand for the same objects when checked and at the end."""
         return self._same.get(question, True)
+
+    def given_up(self, question: str) -> str:
+        """Why a question's checks are run no more, in words; empty if they are."""
+        count = self._broken[question]
+        return f"not run: this question has broken limits {count} times" if count >= CHANCES else ""
 
     def fetch(self, name: str, moment: str) -> Any:
         """What the student calls by this name at this moment, which it is from then on.
@@ -152,10 +163,15 @@ class Session:
         """A sandbox in which the cells have been run, and the names been looked up."""
         while self._line is None or self._line.broken:
             self._open.close()
+            if self._line is not None:
+                self._lost += time.monotonic() - self._begun
             self._line = None
-            if self._starts > RESTARTS:
+            by_cells = self._starts - self._broken.total()
+            # a question has its chances, so that it costs the others nothing; but time is limited
+            if by_cells > RESTARTS or self._lost > (RESTARTS + 1) * self._limits.seconds:
                 raise SandboxError(f"limits were broken {self._starts} times; the rest was not run")
             self._starts += 1
+            self._begun = time.monotonic()
             line = self._line = Line(self._open.enter_context(Sandbox(self._limits, self._slot)))
             if self._cells is None:
                 self._cells = self._read(line)

@@ -92,8 +92,9 @@ class Worker:
         return target(*args, **kwargs)
 
     def gradients(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Output and gradients, see `utils.check.gradients`."""
-        return check.gradients(target, *args, **kwargs)
+        """Output and gradients, see `utils.check.gradients`; a cell may have switched them off."""
+        with torch.inference_mode(False), torch.enable_grad():
+            return check.gradients(target, *args, **kwargs)
 
     def observed(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """What a call did, see `utils.observe.observed`."""
@@ -192,7 +193,10 @@ def main(to_read: int, to_write: int) -> None:
             tree, raw = wire.receive(source)
         except EOFError:
             os._exit(0)
-        request = wire.unpack(tree, raw, lambda number, _: worker.objects[number])
+        with torch.inference_mode(
+            False
+        ):  # a cell may have left it on: no gradients for our tensors
+            request = wire.unpack(tree, raw, lambda number, _: worker.objects[number])
         number, answer = request.get("id"), worker.answer(request)
         try:
             wire.send(sink, *wire.pack(answer, worker.handle))

@@ -30,7 +30,9 @@ from utils.answers import tensor_of
 HERE = str(Path(__file__).parent)
 STANDARD = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
 # parts of the names of what runs code where it can't be looked at
-HIDING = ("jit", "thread", "threading", "concurrent", "multiprocessing", "subprocess")
+HIDING = ("jit", "thread", "threading", "concurrent", "multiprocessing", "subprocess",
+          "fork", "forkpty", "posix_spawn", "posix_spawnp", "settrace", "setprofile",
+          "settrace_all_threads", "setprofile_all_threads", "monitoring")  # fmt: skip
 
 
 def observed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
