@@ -3,6 +3,14 @@
 Submodules and names load when they are first used, so that ``import utils`` costs next to nothing.
 """
 
-import lazy_loader
+try:
+    import lazy_loader
+except ModuleNotFoundError as _error:  # `python -m utils.doctor` has to start, and say so
+    _missing = _error
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+    def __getattr__(name):
+        """Say what is missing when a name is asked for."""
+        raise ImportError(f"{_missing}: python -m utils.doctor says what to do.") from _missing
+
+else:
+    __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
