@@ -55,13 +55,17 @@ def test_this_installation_is_right() -> None:
     assert lines[-1] == "Nothing is wrong."
 
 
-def test_one_wrong_thing_gives_the_exit_status_1(tmp_path: Path) -> None:
-    code, said = run("-m", "utils.doctor", BOOK_DATA=str(tmp_path / "none"))
-    assert code == 1
-    assert re.findall(r"^WRONG.*", said, re.M) == [
-        f"WRONG  BOOK_DATA={tmp_path / 'none'} is no folder: make it, or unset BOOK_DATA."
-    ]
-    assert said.endswith("\n1 to mend, the first one first.\n")
+def test_one_wrong_thing_gives_the_exit_status_1(monkeypatch, capsys, tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    monkeypatch.setattr(doctor, "CHECKS", {"data": doctor.data, "own data": doctor.own_data})
+    assert doctor.main() == 0
+    assert capsys.readouterr().out.endswith("\nNothing is wrong.\n")
+    monkeypatch.setenv("BOOK_DATA", str(folder))
+    assert doctor.main() == 1
+    assert capsys.readouterr().out.endswith(
+        f"\nWRONG  BOOK_DATA={folder} is no folder: make it, or unset BOOK_DATA.\n"
+        "\n1 to mend, the first one first.\n"
+    )
 
 
 def test_it_starts_where_nothing_is_installed() -> None:
@@ -84,7 +88,7 @@ def test_without_lazy_loader_the_helpers_say_whom_to_ask() -> None:
 def test_a_folder_with_another_utils(tmp_path: Path) -> None:
     (tmp_path / "utils.py").write_text("", encoding="utf-8")
     for start in (["-P", "-m", "utils.doctor"], [DOCTOR]):
-        code, said = run(*start, cwd=tmp_path)
+        code, said = run("-S", *start, cwd=tmp_path, PYTHONPATH=str(ROOT))
         assert code == 1
         assert f"WRONG  Another `utils` comes before the book's: {tmp_path / 'utils.py'}; " in said
     code, said = run(
@@ -338,3 +342,52 @@ def test_it_knows_what_the_project_needs() -> None:
         for path in (ROOT / "chapters").glob("*/*.ipynb")
     }
     assert kernels == {doctor.KERNEL}
+
+
+# ------------------------------------------------------------------------------ the page
+PAGE = (ROOT / "troubleshooting.md").read_text(encoding="utf-8")
+TERMS = re.findall(r"^(.+)\n: ", PAGE, re.M)  # of its definition lists: the symptoms
+MESSAGES = [m for term in TERMS for _, m in re.findall(r"(?<!`)(`+)([^`].*?)\1(?!`)", term)]
+
+
+def templates() -> set[str]:
+    """All strings of the sources, with an ellipsis for what is filled in."""
+    texts = [
+        p.read_text(encoding="utf-8") for d in ("utils", "tools") for p in (ROOT / d).rglob("*.py")
+    ]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    found = {re.sub(r"\$\(or .*", "…", re.sub(r"\s*\\\n\s*", " ", makefile))}
+    for text in [*texts, colab_cell()]:
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.JoinedStr):
+                parts = (p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
+                found.add("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def test_there_are_messages_on_the_page() -> None:
+    assert len(MESSAGES) > 12
+    assert PAGE.index("-m utils.doctor") < PAGE.index("\n## ")
+
+
+@pytest.fixture(scope="module")
+def said() -> set[str]:
+    """What the sources can say."""
+    return templates()
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_the_page_quotes_what_the_sources_say(message: str, said: set[str]) -> None:
+    assert [text for text in said if message in text], "no source says this any more"
+
+
+def test_the_page_names_variables_targets_and_files_that_exist() -> None:
+    sources = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "utils").rglob("*.py"))
+    variables = set(re.findall(r"\bBOOK_[A-Z]+", PAGE))
+    assert variables and all(f'"{name}"' in sources for name in variables)
+    targets = re.findall(r"`make (?:\w+=\S+ )?([a-z]+)`", PAGE)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert targets and all(f"\n{name}:" in makefile for name in targets)
+    assert "tools\\setup.py" in PAGE and (ROOT / "tools" / "setup.py").is_file()
