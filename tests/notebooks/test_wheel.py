@@ -78,6 +78,8 @@ def test_a_copied_notebook_runs_with_only_the_wheel(
         f"{version('torch')} {version('numpy')}"
     )
 
+    assert run("-m", "utils.doctor").endswith("Nothing is wrong.")
+
     work = tmp_path / "work"
     work.mkdir()
     copied = Path(shutil.copy(book.ROOT / "chapters" / f"{PAGE}.ipynb", work))
