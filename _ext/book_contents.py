@@ -6,7 +6,8 @@
     autograd | Automatic differentiation | One backward pass gives every derivative.
     ```
 
-`progress` says how many are written, and `clone-commands` how to get the book.
+`progress` says how many are written, `clone-commands` how to get the book, and `citation` how to
+cite it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -95,8 +97,29 @@ class CloneCommands(SphinxDirective):
         return [nodes.literal_block(text, text, language="bash")]
 
 
+class Citation(SphinxDirective):
+    """The book as an entry of BibTeX, from `CITATION.cff` and the site's settings."""
+
+    def run(self) -> list[nodes.Node]:
+        source = Path(self.env.srcdir, "CITATION.cff")
+        self.env.note_dependency(str(source))
+        book = yaml.safe_load(source.read_text(encoding="utf-8"))
+        fields = {
+            "title": f"{{{book['title']}}}",  # braces in braces keep the capitals
+            "author": " and ".join(f"{{{author['name']}}}" for author in book["authors"]),
+            "year": self.config.copyright,
+            "version": book["version"],
+            "url": book["repository-code"],
+        }
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+        key = re.sub(r"\W+", "-", book["title"].lower())
+        text = "\n".join([f"@misc{{{key},", *lines, "}"])
+        return [nodes.literal_block(text, text, language="bibtex")]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("notebooks", NotebookList)
     app.add_directive("progress", Progress)
     app.add_directive("clone-commands", CloneCommands)
+    app.add_directive("citation", Citation)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

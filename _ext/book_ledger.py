@@ -47,6 +47,25 @@ def page_of(claim: dict) -> str:
     return f"chapters/{claim['page']}"
 
 
+def claims_in(path: Path) -> list[dict]:
+    """The claims of `claims.yml`, in its order."""
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or []
+
+
+def runs_of(source: str | Path, page: str) -> dict[Path, dict]:
+    """The stored replications of a page (`chapters/<part>/<slug>`), by the file each lies in."""
+    folder = Path(source, "chapters", "replications", *page.split("/")[1:])
+    return {p: json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.json"))}
+
+
+def verdict_of(claim: dict) -> nodes.inline:
+    """A verdict in words; style sheets put its mark before it."""
+    verdict, words = claim["verdict"], WORDS[claim["verdict"]]
+    if on := claim.get("depends_in_words") or claim.get("depends_on"):
+        words += f" on the {on.replace('_', ' ')}"
+    return nodes.inline("", words, classes=["verdict", f"verdict-{verdict}"])
+
+
 def heading_of(path: Path) -> str:
     """The first heading of a Markdown page."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -63,7 +82,7 @@ class LedgerDirective(SphinxDirective):
         if not source.exists():
             logger.warning("there is no chapters/claims.yml", location=self.get_location())
             return []
-        claims = yaml.safe_load(source.read_text(encoding="utf-8")) or []
+        claims = claims_in(source)
         order = {page: place for place, page in enumerate(reading_order(self.env.app))}
         known = []
         for claim in claims:
@@ -82,12 +101,6 @@ class LedgerDirective(SphinxDirective):
         children, messages = self.parse_inline(" ".join(str(text).split()), lineno=self.lineno)
         return [*children, *messages]
 
-    def verdict(self, claim: dict) -> nodes.inline:
-        verdict, words = claim["verdict"], WORDS[claim["verdict"]]
-        if on := claim.get("depends_in_words") or claim.get("depends_on"):
-            words += f" on the {on.replace('_', ' ')}"
-        return nodes.inline("", words, classes=["verdict", f"verdict-{verdict}"])
-
     def trial(self, claim: dict) -> trial_link:
         return trial_link(claim=claim["id"], docname=page_of(claim))
 
@@ -103,13 +116,11 @@ class LedgerDirective(SphinxDirective):
 
     def held(self, claim: dict) -> list[nodes.Node]:
         """In how many of the stored runs the verdict came out."""
-        folder = Path(self.env.srcdir, "chapters", "replications", *claim["page"].split("/"))
         verdicts = []
-        for path in sorted(folder.glob("*.json")):
+        for path, run in runs_of(self.env.srcdir, page_of(claim)).items():
             self.env.note_dependency(str(path))
-            trials = json.loads(path.read_text(encoding="utf-8"))["trials"]
-            if claim["id"] in trials:
-                verdicts.append(trials[claim["id"]]["verdict"])
+            if claim["id"] in run["trials"]:
+                verdicts.append(run["trials"][claim["id"]]["verdict"])
         if not verdicts:
             return []
         same, runs = verdicts.count(claim["verdict"]), len(verdicts)
@@ -131,7 +142,7 @@ class LedgerDirective(SphinxDirective):
     def entry(self, claim: dict) -> nodes.list_item:
         classes = ["ledger-entry", f"is-{claim['verdict']}"]
         item = nodes.list_item(classes=classes, ids=[f"claim-{claim['id']}"])
-        item += nodes.paragraph("", "", self.verdict(claim), classes=["ledger-verdict"])
+        item += nodes.paragraph("", "", verdict_of(claim), classes=["ledger-verdict"])
         item += nodes.paragraph("", "", *self.words(claim["statement"]), classes=["ledger-claim"])
         if claim.get("zh"):
             text = f'<p class="ledger-zh" lang="zh-Hans">{escape(claim["zh"])}</p>'
@@ -218,7 +229,7 @@ class LedgerExamples(LedgerDirective):
 
     def example(self, claim: dict) -> nodes.list_item:
         item = nodes.list_item(classes=["ledger-entry", f"is-{claim['verdict']}"])
-        item += nodes.paragraph("", "", self.verdict(claim), classes=["ledger-verdict"])
+        item += nodes.paragraph("", "", verdict_of(claim), classes=["ledger-verdict"])
         item += nodes.paragraph("", "", *self.words(claim["statement"]), classes=["ledger-claim"])
         item += self.correction(claim)
         item += nodes.paragraph("", "", self.trial(claim), classes=["ledger-where"])

@@ -1,0 +1,166 @@
+"""The head and the foot of a chapter page, made from records so that they cannot be out of date.
+
+Head: how long the text takes to read, beside the run time, and below the title block a box with
+the page's claims from `chapters/claims.yml`, each with its verdict and a link to its card. A card
+leads back to its entry in the ledger. Foot (`page-foot.html`): the licences, how to cite the book,
+and the last of the page's runs under `chapters/replications/`.
+
+The box is a closed `<details>` on a phone; style sheets open it where there is room, and on paper.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from html import escape
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from book_folds import in_solution
+from book_ledger import VERDICTS, claims_in, page_of, runs_of, verdict_of
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.i18n import format_date
+
+logger = logging.getLogger(__name__)
+
+CARD = re.compile(r'<div class="claim-card [^"]*" id="trial-([\w-]+)"')
+LEDGER = "claims"
+TITLE = "On trial on this page"
+SHORT = {"supported": "supported", "refuted": "refuted", "depends": "where it depends"}
+WORDS_A_MINUTE = 200
+
+
+class trials_box(nodes.General, nodes.Element):
+    """The box of a page's claims; `summary` is what shows of it while it is folded."""
+
+
+def is_chapter(app: Sphinx, docname: str) -> bool:
+    """Whether a page is a chapter of the book, that is, a notebook."""
+    return docname in app.env.found_docs and str(app.env.doc2path(docname)).endswith(".ipynb")
+
+
+def in_cell(node: nodes.Node) -> bool:
+    """Whether a node stands in a code cell or in its output."""
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, nodes.Element) and node.get("nb_element"):
+            return True
+    return False
+
+
+def reading_minutes(document: nodes.document) -> int:
+    """The time a page's prose takes, in steps of five minutes: no code, no folded solution."""
+    texts = (node for kind in (nodes.paragraph, nodes.title) for node in document.findall(kind))
+    prose = (text for text in texts if not in_cell(text) and not in_solution(text))
+    words = sum(len(text.astext().split()) for text in prose)
+    return max(5, 5 * round(words / WORDS_A_MINUTE / 5))
+
+
+def cards_of(document: nodes.document) -> dict[str, nodes.raw]:
+    """The verdict cards of a page by the claim's id, in the order of the trials."""
+    raws = [node for node in document.findall(nodes.raw) if node.get("format") == "html"]
+    found = ((CARD.search(node.astext()), node) for node in raws)
+    return {match[1]: node for match, node in found if match}
+
+
+def sentence(text: str) -> list[nodes.Node]:
+    """A claim's sentence, with what stands in backquotes set as code.
+
+    >>> [type(node).__name__ for node in sentence("`relu` is faster.")]
+    ['literal', 'Text']
+    """
+    parts = enumerate(" ".join(text.split()).split("`"))
+    return [nodes.literal("", p) if i % 2 else nodes.Text(p) for i, p in parts if p]
+
+
+def box_of(claims: list[dict]) -> trials_box:
+    """The box: a line a claim, which is one link to the claim's card."""
+    verdicts = [claim["verdict"] for claim in claims]
+    tally = [f"{verdicts.count(v)} {SHORT[v]}" for v in VERDICTS if v in verdicts]
+    lines = nodes.bullet_list()
+    for claim in claims:
+        line = nodes.list_item(classes=[f"is-{claim['verdict']}"])
+        link = nodes.reference("", "", internal=True, refuri=f"#trial-{claim['id']}")
+        link += [verdict_of(claim), nodes.Text(": "), *sentence(claim["statement"])]
+        line += nodes.paragraph("", "", link)
+        lines += line
+    return trials_box("", lines, summary=f"{TITLE}: {', '.join(tally)}")
+
+
+def link_to_ledger(card: nodes.raw, address: str) -> None:
+    """Write a link into the foot of a card, whose HTML is a notebook's stored output."""
+    link = f'<p class="card-ledger"><a href="{escape(address)}">This claim in the ledger</a></p>'
+    head, end, tail = card.astext().rpartition("</div>")
+    card.rawsource = head + link + end + tail
+    card.children = [nodes.Text(card.rawsource)]
+
+
+def add_head(app: Sphinx, document: nodes.document) -> None:
+    """Put the reading time and the box under a chapter's title, and links into its cards."""
+    page = app.env.docname
+    head = document.next_node(nodes.section)
+    if head is None or not is_chapter(app, page):
+        return
+    source = Path(app.srcdir, "chapters", "claims.yml")
+    for path in (source, *runs_of(app.srcdir, page)):
+        app.env.note_dependency(str(path))
+    claims = {claim["id"]: claim for claim in claims_in(source) if page_of(claim) == page}
+    cards = cards_of(document)
+    for name in claims.keys() ^ cards.keys():
+        lacking = "the page has no card" if name in claims else "claims.yml has no claim"
+        logger.warning("%s: %s %s", page, lacking, name, location=page)
+    shown = [name for name in cards if name in claims]
+
+    # The title block: everything above the first cell or section.
+    block = list(takewhile(lambda node: isinstance(node, nodes.TextElement), head))
+    for paragraph in block:
+        if "; runs in about" in paragraph.astext():
+            time = f"The text takes about {reading_minutes(document)} minutes to read."
+            paragraph += [nodes.Text(" "), nodes.emphasis("", time, classes=["reading-time"])]
+    if shown:
+        head.insert(len(block), box_of([claims[name] for name in shown]))
+    for name in shown:
+        ledger = app.builder.get_relative_uri(page, LEDGER)
+        link_to_ledger(cards[name], f"{ledger}#claim-{name}")
+
+
+def visit_box(self: Any, node: trials_box) -> None:
+    summary = escape(node["summary"])
+    # Of the two one is shown: the summary while the list can be folded, else the paragraph.
+    self.body.append(
+        '<nav class="on-trial" aria-labelledby="on-trial">'
+        f'<p class="on-trial-title" id="on-trial">{summary}</p>'
+        f"<details><summary>{summary}</summary>\n"
+    )
+
+
+def depart_box(self: Any, _node: trials_box) -> None:
+    self.body.append("</details></nav>\n")
+
+
+def last_run(app: Sphinx, page: str) -> dict[str, Any] | None:
+    """What the foot says of a page's replication: its last run, and how many there are."""
+    runs = runs_of(app.srcdir, page)
+    if not runs:
+        return None
+    last = max(runs.values(), key=lambda run: run["date"])
+    date = datetime.date.fromisoformat(last["date"])
+    words = format_date("%-d %B %Y", date=date, language=app.config.language)
+    return last | {"date_in_words": words, "device": last["device"].upper(), "runs": len(runs)}
+
+
+def add_foot(app: Sphinx, page: str, _template: str, context: dict, _tree: Any) -> None:
+    """Give `page-foot.html` what it says of a chapter."""
+    context["has_foot"] = is_chapter(app, page)
+    if context["has_foot"]:
+        context["last_run"] = last_run(app, page)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_node(trials_box, html=(visit_box, depart_box))
+    app.connect("doctree-read", add_head)
+    app.connect("html-page-context", add_foot)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
