@@ -52,8 +52,9 @@ def in_cell(node: nodes.Node) -> bool:
 
 
 def reading_minutes(document: nodes.document) -> int:
-    """The time a page's prose takes, in steps of five minutes: no code, no folded solution."""
-    texts = (node for kind in (nodes.paragraph, nodes.title) for node in document.findall(kind))
+    """The time a page's text takes, in steps of five minutes: no code, no folded solution."""
+    kinds = nodes.paragraph, nodes.title, nodes.math_block
+    texts = (node for kind in kinds for node in document.findall(kind))
     prose = (text for text in texts if not in_cell(text) and not in_solution(text))
     words = sum(len(text.astext().split()) for text in prose)
     return max(5, 5 * round(words / WORDS_A_MINUTE / 5))
