@@ -74,6 +74,7 @@ def test_the_box_is_folded_on_a_phone_only(browser: Browser, address: str, scrip
     expect(line).to_be_hidden()
     page.emulate_media(media="print")
     expect(line).to_be_visible()
+    expect(page.locator(".page-foot")).to_be_visible()
     page.emulate_media(media="screen")
     page.set_viewport_size(WIDE)
     expect(line).to_be_visible()
@@ -129,10 +130,11 @@ def test_the_reading_time_is_that_of_the_text(tab: Visit, name: str) -> None:
     assert found
     minutes = int(found[1])
     assert minutes % 5 == 0
-    # Markdown has some words more than the page's text: those of directives and of addresses.
+    # Rounding moves it by up to 2.5 minutes; the words of directives and addresses,
+    # which the Markdown has and the count leaves out, come to less than one more.
     notebook = text_of(read(book.ROOT / f"{name}.ipynb"))
     prose = re.sub(r"\{solution-start\}.*?\{solution-end\}", "", notebook, flags=re.S)
-    assert abs(minutes - len(prose.split()) / 200) < 3
+    assert abs(minutes - len(prose.split()) / 200) < 3.5
 
 
 @pytest.mark.parametrize("name", book.notebooks())
