@@ -132,8 +132,8 @@ def visit_box(self: Any, node: trials_box) -> None:
     summary = escape(node["summary"])
     # Of the two one is shown: the summary while the list can be folded, else the paragraph.
     self.body.append(
-        '<nav class="on-trial" aria-labelledby="on-trial">'
-        f'<p class="on-trial-title" id="on-trial">{summary}</p>'
+        '<nav class="on-trial" aria-labelledby="trials-here">'
+        f'<p class="on-trial-title" id="trials-here">{summary}</p>'
         f"<details><summary>{summary}</summary>\n"
     )
 
