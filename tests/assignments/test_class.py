@@ -703,3 +703,12 @@ def test_what_is_not_a_students_fault_is_no_mark(tmp_path: Path, tiny: Path) -> 
     run = subprocess.run(again, cwd=book.ROOT, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0 and "2 of 3 submissions marked" in run.stdout, "nothing was stored"
     assert {row["total"] for row in table(tmp_path.parent, "machine").values()} == {"7.0", "4.0"}
+
+
+def test_links_that_lead_to_themselves_stop_nobody(tmp_path: Path) -> None:
+    put(tmp_path, "anna.ipynb")
+    (tmp_path / "bob.ipynb").symlink_to("bob.ipynb")
+    found = submissions.find(tmp_path, [tmp_path / "roster.csv"])
+    assert students(found) == ["anna", "bob"]
+    (bob,) = [s for s in found.submissions if s.student == "bob"]
+    assert "a link" in (bob.problem or "")

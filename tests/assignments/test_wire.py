@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from grading import wire
+from grading.worker import Worker
 
 
 def message(value: object, most: int = wire.INTO) -> bytes:
@@ -168,3 +169,9 @@ def test_sending_a_file_needs_no_copy_of_it() -> None:
     tensor = torch.zeros(64 << 20, dtype=torch.uint8)
     with at_most(1):
         assert sum(map(len, wire.parts(*wire.pack({"data": tensor}), wire.INTO))) > 64 << 20
+
+
+def test_gradients_are_found_where_a_cell_has_switched_them_off() -> None:
+    with torch.set_grad_enabled(False):
+        _, found = Worker().gradients(lambda X: 2 * X, [torch.ones(3)], {})
+    assert found.tolist() == [-2.0, 0.0, 2.0]

@@ -3,6 +3,8 @@
 import _thread
 import functools
 import math
+import os
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -85,11 +87,25 @@ def in_a_thread(z: Tensor) -> Tensor:
     return found[0]
 
 
+def in_a_child(z: torch.Tensor) -> torch.Tensor:
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return z
+
+
+def unwatched(z: torch.Tensor) -> torch.Tensor:
+    sys.setprofile(None)
+    return z
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_what_hides_what_it_runs_is_refused() -> None:
     pool = ThreadPoolExecutor(1)
     for function in (
         in_a_thread,
+        in_a_child,
+        unwatched,
         lambda z: pool.submit(torch.softmax, z, -1).result(),
         lambda z: torch.jit.trace(lambda x: x.exp(), z)(z),
     ):
