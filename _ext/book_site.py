@@ -1,9 +1,8 @@
-"""What the site needs beyond its theme: its own address, meta data, and no other hosts."""
+"""What the site needs beyond its theme: its own address, and no other hosts."""
 
 from __future__ import annotations
 
 import html
-import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -113,35 +112,6 @@ def keep_to_this_host(app: Sphinx, doctree: nodes.document) -> None:
             raw.children = [nodes.Text(text)]
 
 
-def first_paragraph(doctree: nodes.document) -> str:
-    """The first paragraph of a page as plain text, cut at a word to at most 200 characters."""
-    for paragraph in doctree.findall(nodes.paragraph):
-        words = re.sub(r"\s+", " ", paragraph.astext()).strip()
-        if len(words) > 40:
-            return words if len(words) <= 200 else words[:199].rsplit(" ", 1)[0] + "…"
-    return ""
-
-
-def add_meta(app: Sphinx, pagename: str, _template: str, context: dict, doctree: Any) -> None:
-    """Describe a page to search engines and to sites that show a preview of a link."""
-    if doctree is None:
-        return
-    # Markdown in a title ("`torch`") has become HTML by now: keep its text only.
-    title = html.unescape(re.sub(r"<[^>]+>", "", context.get("title") or app.config.project))
-    about = app.env.metadata[pagename].get("description") or first_paragraph(doctree)
-    tags = {
-        "og:title": title,
-        "og:type": "book" if pagename == app.config.root_doc else "article",
-        "og:url": posixpath.join(app.config.html_baseurl, pagename + ".html"),
-        "og:site_name": app.config.html_title,
-        "og:description": about,
-    }
-    lines = [f'<meta property="{k}" content="{html.escape(v)}" />' for k, v in tags.items() if v]
-    if about:
-        lines.append(f'<meta name="description" content="{html.escape(about)}" />')
-    context["metatags"] = context.get("metatags", "") + "\n    " + "\n    ".join(lines)
-
-
 NOT_FOUND = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -180,7 +150,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", without_thebe)
     app.add_transform(UniqueIds)
     app.connect("doctree-read", keep_to_this_host)
-    app.connect("html-page-context", add_meta)
     app.connect("html-page-context", list_of_references)
     app.connect("html-page-context", name_summaries, priority=900)  # after the theme's own
     app.connect("build-finished", write_not_found)
