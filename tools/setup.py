@@ -24,6 +24,7 @@ if not __package__:  # run by its path
 
 from tools import environment as clean_environment  # noqa: E402
 
+NIGHTLY = "https://download.pytorch.org/whl/nightly/cpu"
 INPUTS = ("requirements.txt", "requirements-peer.txt", "pyproject.toml", "tools/setup.py")
 
 
@@ -144,7 +145,9 @@ def install(environment: Environment, torch: str) -> None:
     if torch in ("", pinned):
         pip(python, f"torch=={pinned}")
     else:
-        pip(python, f"torch=={torch}", "torchvision")
+        last_night = ("--pre", "--extra-index-url", NIGHTLY, "torch")
+        which = last_night if torch == "nightly" else (f"torch=={torch}",)
+        pip(python, *which, "torchvision")
         requirements = environment.folder / "requirements-without-torch.txt"
         rest = re.sub(r"^torch(vision)?==.*\n", "", locked, flags=re.M)
         requirements.write_text(rest, encoding="utf-8")
@@ -158,7 +161,9 @@ def install(environment: Environment, torch: str) -> None:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--torch", default="", help="another PyTorch than the locked one")
+    parser.add_argument(
+        "--torch", default="", help="another PyTorch than the locked one, or nightly"
+    )
     parser.add_argument(
         "--same-python", action="store_true", help="insist on this Python's version"
     )

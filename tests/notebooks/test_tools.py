@@ -392,6 +392,18 @@ def test_lint_leaves_strays_alone_with_a_line(
     assert lint.main() == 1
 
 
+def test_lint_checks_the_spelling_of_what_people_write(tmp_path: Path) -> None:
+    first, second, third = ("eveiceR"[::-1], "derucco"[::-1], "het"[::-1])  # no mistakes here
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "utils").mkdir()
+    (tmp_path / "utils" / "a.py").write_text(f"# {first} it.\n", encoding="utf-8")
+    cell = new_code_cell(f"x = 1  # {second}")
+    cell.outputs = [new_output("stream", text=third)]  # a model wrote this
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "utils" / "b.ipynb")
+    wrong = lint.misspelled(lint.written(tmp_path))
+    assert [line.rpartition(": ")[2].split(" ==> ")[0] for line in wrong] == [first, second]
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
