@@ -1,4 +1,4 @@
-"""What a reader does: choose a door, search, unfold a solution, filter the ledger."""
+"""What a reader does: choose a door, unfold a solution, filter the ledger."""
 
 import re
 from collections import Counter
@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 import yaml
 from playwright.sync_api import Browser, expect
-from sphinx.search.en import SearchEnglish
 
 from tests.site import book
 from tests.site.conftest import Visit
@@ -31,45 +30,6 @@ def test_the_front_page_has_three_doors(tab: Visit) -> None:
         page.locator(".door").nth(number).click()
         page.wait_for_url(lambda url, start=start: url != start)
         assert page.locator("h1:visible").count() == 1
-
-
-STEM = SearchEnglish({}).stem
-
-
-def words_of(page: str) -> set[str]:
-    text = " ".join(book.document(page).words)
-    return set(re.findall(r"\b[a-z]{9,}\b", text))
-
-
-@pytest.mark.parametrize("name", book.notebooks())
-def test_search_finds_a_page_by_a_word_of_its_own_or_by_its_name(tab: Visit, name: str) -> None:
-    rest = " ".join(
-        (book.BUILT / f"{page}.html").read_text(encoding="utf-8").lower()
-        for page in book.pages()
-        if page != name
-    )
-    # A stem can be much shorter than its word (businessing: busi, as of busy), and is found inside
-    # of others: neither it nor the first letters may be anywhere else.
-    stems = " ".join(map(STEM, set(re.findall(r"\w+", rest))))
-    mine = sorted(words_of(name), key=len)
-    only_here = [word for word in mine if word[:5] not in rest and STEM(word) not in stems]
-    word = only_here[-1] if only_here else name.rpartition("/")[2].partition("-")[0]
-    page = tab.open(f"search.html?q={word}")
-    results = page.locator("#search-results ul.search li a")
-    expect(page.locator(".search-summary")).to_contain_text("Search finished")
-    found = {link.evaluate("link => new URL(link.href).pathname") for link in results.all()}
-    assert f"{book.published_path()}{name}.html" in found
-    assert len(found) == 1 or not only_here  # a page can be found at several places
-    assert tab.complaints == []
-
-
-def test_search_opens_from_a_chapter(tab: Visit) -> None:
-    page = tab.open(book.notebooks()[0])
-    page.keyboard.press("Control+k")
-    page.keyboard.type("gradient")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/search.html?q=gradient*")
-    expect(page.locator("#search-results ul.search li").first).to_be_visible()
 
 
 @pytest.mark.parametrize("name", book.notebooks())
