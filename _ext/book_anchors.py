@@ -1,4 +1,4 @@
-"""Anchors for what readers look up: answered questions, and entries of *Troubleshooting*.
+"""Anchors for what readers look up: answered questions, troubles, and the symbols of *Notation*.
 
 An id is made from the words: `#question-which-learning-rate`. Sections, exercises, trials and terms
 have theirs from Sphinx and from the notebooks.
@@ -15,6 +15,7 @@ from sphinx.transforms import SphinxTransform
 
 QUESTIONS = "questions-readers-ask"
 TROUBLES = "troubleshooting"
+SYMBOLS = "notation"
 LONGEST = 80
 
 
@@ -36,8 +37,15 @@ def entries(document: nodes.document) -> Iterator[tuple[list[nodes.term], nodes.
         yield terms, text
 
 
+def symbols(document: nodes.document) -> Iterator[tuple[nodes.row, list[nodes.entry]]]:
+    """The rows of a page's tables below their heads, each with its cells."""
+    for body in document.findall(nodes.tbody):
+        for row in body.findall(nodes.row):
+            yield row, list(row.children)
+
+
 class Anchors(SphinxTransform):
-    """Give questions and troubles an id, unless they have one."""
+    """Give questions, troubles and symbols an id, unless they have one."""
 
     default_priority = 600
 
@@ -45,10 +53,14 @@ class Anchors(SphinxTransform):
         found = [(paragraph, "question", words) for paragraph, words in questions(self.document)]
         if self.env.docname == TROUBLES:
             found += [(terms[0], "trouble", terms[0]) for terms, _ in entries(self.document)]
+        if self.env.docname == SYMBOLS:
+            found += [(row, "symbol", cells[0]) for row, cells in symbols(self.document)]
         for node, kind, words in found:
             if not node["ids"]:
-                name = nodes.make_id(words.astext())[:LONGEST].strip("-")
-                node["ids"].append(f"{kind}-{name}")
+                name = f"{kind}-{nodes.make_id(words.astext())[:LONGEST].strip('-')}"
+                while name in self.document.ids:  # one letter with two meanings
+                    name += "-again"
+                node["ids"].append(name)
                 self.document.note_explicit_target(node)
 
 

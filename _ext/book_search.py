@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from book_anchors import QUESTIONS, TROUBLES, entries, questions
+from book_anchors import QUESTIONS, SYMBOLS, TROUBLES, entries, questions, symbols
 from book_folds import in_solution
 from book_ledger import WORDS as VERDICTS
 from book_ledger import claims_in, page_of
@@ -90,7 +90,10 @@ def prose(section: nodes.Element) -> str:
     said: list[str] = []
     for child in section.children:
         own = nodes.section, nodes.title, addnodes.glossary, addnodes.desc
-        if isinstance(child, own) or any(term["ids"] for term in child.findall(nodes.term)):
+        listed = nodes.term, nodes.row
+        if isinstance(child, own) or any(
+            node["ids"] for kind in listed for node in child.findall(kind)
+        ):
             continue
         if is_exercise_node(child) or (isinstance(child, nodes.Element) and "nb_element" in child):
             texts = child.findall(nodes.caption) if not is_exercise_node(child) else ()
@@ -145,6 +148,8 @@ def others(document: nodes.document, page: str) -> Iterator[Entry]:
             title, *also = (tidy(plain(term)) for term in terms)
             also += (note.astext() for note in text.findall(nodes.comment))  # its other forms
             yield kind, title, terms[0]["ids"][0], "", tidy(plain(text)), ", ".join(also)
+    for row, (symbol, meaning, *_) in symbols(document) if page == SYMBOLS else ():
+        yield "symbol", tidy(plain(symbol)), row["ids"][0], "", tidy(plain(meaning)), ""
     for name in document.findall(addnodes.desc_signature):
         if name["ids"]:
             said = name.parent.next_node(nodes.paragraph)

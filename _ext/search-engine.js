@@ -7,7 +7,8 @@ function engine(data) {
     ("a about all am an and any are as at be because been but by can could did do does for from had has " +
       "have how i if in into is it its may me more most much must my no not of on one should so some such than " +
       "that the their them then there these they this those to was we were what when where which " +
-      "use used using need needs versus vs while who why will with would you your").split(" "),
+      "use used using need needs versus vs while who why will with work works working would you your " +
+      "between difference explain formula").split(" "),
   );
   const FIELDS = { title: [6, 0.5], stressed: [3, 0.5], around: [3, 0.3], text: [1, 0.6] }; // weight, b: BM25F
   const SATURATION = 1.2;
@@ -18,7 +19,10 @@ function engine(data) {
   const STANDARD = new Set(
     ["From scratch", "Beside the library", "On real data", "On trial", "Summary", "Exercises", "Questions readers ask"],
   );
-  const GREEK = { α: "alpha", β: "beta", γ: "gamma", ε: "epsilon", η: "eta", λ: "lambda", μ: "mu", σ: "sigma" };
+  const NAMES =
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu " +
+    "nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega"; // from α on, ς among them
+  const GREEK = Object.fromEntries(NAMES.split(" ").map((name, at) => [String.fromCharCode(0x3b1 + at), name]));
   const WORD = /[\p{L}\p{N}]+/gu;
   const stemmer = new Stemmer();
 
@@ -137,8 +141,9 @@ function engine(data) {
       const start = word.length > 4 ? spelt.replace(/is?$/, "") : spelt; // initialis-, initializ-
       for (const [other, meant] of surfaces) if (other.startsWith(start)) add(meant, 0.6);
     }
-    if (found.size === 0 && word.length > 3) {
-      for (const [other, meant] of surfaces) if (near(spelt, other)) add(meant, 0.6);
+    if (found.size === 0 && word.length > 5) {
+      const begin = spelt[0]; // an error in the first letter is rare, and another word begins like it
+      for (const [other, meant] of surfaces) if (other[0] === begin && near(spelt, other)) add(meant, 0.6);
     }
     return [...found];
   }
@@ -146,7 +151,7 @@ function engine(data) {
   // The slots of a query: its words, and the phrases in it that have synonyms.
   function slots(query) {
     const [list, joined] = words(query);
-    const typing = !/\s$/.test(query);
+    const typing = !/[\s?]$/.test(query);
     const sequence = list.map(stem);
     const phrase = list.map(() => 1);
     const found = joined.map((word) => meanings(word, false));

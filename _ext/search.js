@@ -3,7 +3,7 @@
 // own, fetched when somebody searches: `window.bookSearch(query)` ranks.
 (() => {
   const root = document.documentElement.dataset.content_root ?? "./";
-  const KINDS = { chapter: "chapter", part: "part", page: "page", section: "section", claim: "claim", term: "term", question: "question",
+  const KINDS = { chapter: "chapter", part: "part", page: "page", section: "section", claim: "claim", term: "term", question: "question", symbol: "symbol",
     exercise: "exercise", trouble: "trouble", API: "API" };
   const NONE = "Nothing found. The glossary, the claims and the contents may help.";
   const FAILED = "The index could not be fetched. Try again.";

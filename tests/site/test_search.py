@@ -101,6 +101,28 @@ def test_the_beginning_of_a_word_or_a_typing_error_will_do(
     assert f"glossary.html#term-{term}" in found
 
 
+@pytest.mark.parametrize(
+    "asked, page",
+    [  # what readers asked, and did not find
+        ("theta", "notation.html#symbol-"),
+        ("kappa", "notation.html#symbol-"),
+        ("eta", "notation.html#symbol-"),
+        ("how does backpropagation work", "glossary.html#term-backpropagation"),
+        ("dying ReLU", "glossary.html#term-dead-unit"),
+        ("what is the difference between Adam and AdamW", "glossary.html#term-AdamW"),
+        ("does batch norm work with batch size 1", "chapters/cnn/batch-normalization.html#"),
+    ],
+)
+def test_questions_of_readers_are_answered(search: Page, asked: str, page: str) -> None:
+    assert hits(search, asked)[0].startswith(page)
+
+
+def test_the_first_letter_is_right_and_a_finished_question_is_not_completed(search: Page) -> None:
+    assert not any("tying" in hit for hit in hits(search, "dying ReLU"))
+    finished = hits(search, "how does backpropagation w?")
+    assert finished == hits(search, "how does backpropagation w ")
+
+
 def test_what_the_book_does_not_have_is_not_found(search: Page) -> None:
     assert hits(search, "xyzzyqwrt") == []
     expect(search.get_by_role("status")).to_contain_text("Nothing found")
@@ -119,7 +141,7 @@ def test_every_entry_leads_to_an_anchor_of_its_page() -> None:
 def test_all_kinds_are_in_the_index_and_in_plain_words() -> None:
     found = [entry for _, _, entries in index() for entry in entries]
     kinds = {"chapter", "part", "page", "section", "claim", "term", "question", "exercise"}
-    assert {entry[0] for entry in found} == kinds | {"trouble", "API"}
+    assert {entry[0] for entry in found} == kinds | {"trouble", "symbol", "API"}
     texts = [f"{entry[1]} {entry[4]}" for entry in found]
     latex = re.compile(
         r"\\(?:math|text|frac|sqrt|left|cdot|operatorname|[a-z]+\{)|\$\$|import torch"
