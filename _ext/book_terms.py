@@ -1,7 +1,8 @@
 """The first use of a glossary term on a chapter page leads to its entry in `glossary.md`.
 
 All forms of a term are found: plural, capital at the start of a sentence, British and American
-endings, hyphen or blank. A comment in an entry, which readers do not see, says the rest:
+endings, hyphen or blank. No link stands in a quotation, nor on a page whose title is the term. A
+comment in an entry, which readers do not see, says the rest:
 
     % forms: pools, pooled      other forms that are linked to the entry
     % not linked: why not       the term alone is no link (its other forms are)
@@ -136,10 +137,14 @@ def texts_of(element: nodes.Element) -> Iterator[nodes.Text]:
 def link_terms(document: nodes.document, find: Finder, page: str, address: str) -> list[Entry]:
     """Link the first use of each term on a page; returns the entries that are used."""
     used: dict[str, Entry] = {}
+    title = document.next_node(nodes.title)
+    subjects = {entry.anchor for _, entry in find(title.astext())} if title else set()
     for text in prose_of(document):
         said, parts, end = text.astext(), [], 0
         for match, entry in find(said):
-            if entry.anchor in used or not page.startswith(entry.pages):
+            quoted = said.rfind("“", 0, match.start()) > said.rfind("”", 0, match.start())
+            known = entry.anchor in used or entry.anchor in subjects
+            if quoted or known or not page.startswith(entry.pages):
                 continue
             used[entry.anchor] = entry
             link = note_link("", match[0], href=f"{address}#{entry.anchor}", kind="term")
@@ -191,13 +196,13 @@ def add_links(app: Sphinx, document: nodes.document, page: str) -> None:
 
 
 def add_entries(app: Sphinx, page: str, _template: str, context: dict, tree: Any) -> None:
-    """Put the entries that a page uses below its text, hidden, where no search looks for them."""
+    """Put the entries that a page uses below its text, hidden."""
     entries = tree.get("book_terms") if tree is not None else None
     if entries:
         address = app.builder.get_relative_uri(page, GLOSSARY)
         glosses = nodes.container("", *(gloss_of(entry, address) for entry in entries))
         said = app.builder.render_partial(glosses)["fragment"]
-        hidden = '<div class="glosses" hidden data-pagefind-ignore="all">'
+        hidden = '<div class="glosses" hidden>'
         context["body"] += f"{hidden}\n{said}</div>\n"
 
 
