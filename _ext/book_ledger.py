@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ def page_of(claim: dict) -> str:
 
 def claims_in(path: Path) -> list[dict]:
     """The claims of `claims.yml`, in its order."""
+    return claims_as_of(path, path.stat().st_mtime_ns)
+
+
+@cache
+def claims_as_of(path: Path, _changed: int) -> list[dict]:
+    """The claims as they are since a change of the file: many ask for them, once for each page."""
     return yaml.safe_load(path.read_text(encoding="utf-8")) or []
 
 

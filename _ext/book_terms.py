@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from posixpath import dirname, join
 from typing import Any
 
@@ -98,10 +99,16 @@ class Finder:
     """Finds the terms of a glossary in text, the longest first."""
 
     def __init__(self, entries: list[Entry]) -> None:
-        forms = sorted(((f, e) for e in entries for f in e.forms), key=lambda pair: -len(pair[0]))
+        forms = [(form, entry) for entry in entries for form in entry.forms]
+        forms.sort(key=lambda pair: (pair[0][0].lower(), -len(pair[0])))
         self.entries = [entry for _, entry in forms]
-        groups = "|".join(f"({pattern_of(form)})" for form, _ in forms)
-        self.pattern = re.compile(rf"(?<![\w–-])(?:{groups})(?![\w–-])")
+        # Those of one initial together: at each word only they are tried.
+        initials = groupby((form for form, _ in forms), key=lambda form: form[0].lower())
+        groups = (
+            f"(?=[{first}{first.upper()}])(?:{'|'.join(f'({pattern_of(form)})' for form in same)})"
+            for first, same in initials
+        )
+        self.pattern = re.compile(rf"(?<![\w–-])(?:{'|'.join(groups)})(?![\w–-])")
 
     def __call__(self, text: str) -> Iterator[tuple[re.Match[str], Entry]]:
         for match in self.pattern.finditer(text):
