@@ -1,6 +1,7 @@
-"""Code that is no part of the lesson is folded: set-up, plots, checks, and the code of trials.
+"""Code that is no part of the lesson is folded: set-up, plots, checks, experiments, and trials.
 
-A cell's tag says what it is; the notebook itself stays as it is. On the site its code stands behind
+A cell's tag says what it is, and what runs in the sections of experiments (the opening question, the
+library, real data, trials) is an experiment; the notebook itself stays as it is. On the site its code stands behind
 a summary that says what it defines and counts its lines ("Set-up: SmallBlock · 22 lines"), its
 outputs stay visible.
 A fold is a `<details>`: it opens without a script, by keyboard, and for the browser's own search.
@@ -27,7 +28,9 @@ LABELS = {
     "check": "Check",
     "trial-code": "Trial code",
     "claim": "Trial code",
+    "experiment": "Experiment",
 }
+EXPERIMENTS = {"beside-the-library", "on-real-data", "on-trial"}
 
 
 class fold(nodes.General, nodes.Element):
@@ -63,6 +66,18 @@ def in_solution(node: nodes.Node) -> bool:
     return False
 
 
+def in_experiment(node: nodes.Node) -> bool:
+    """Whether a node stands in a page's opening section, or in one of EXPERIMENTS."""
+    while node.parent is not None:
+        node, inner = node.parent, node
+        if isinstance(node, nodes.section) and isinstance(node.parent, nodes.document):
+            opening = next((child for child in node if isinstance(child, nodes.section)), None)
+            return isinstance(inner, nodes.section) and (
+                inner is opening or not EXPERIMENTS.isdisjoint(inner["ids"])
+            )
+    return False
+
+
 class FoldCells(SphinxPostTransform):
     """Wrap the source of tagged cells."""
 
@@ -73,7 +88,7 @@ class FoldCells(SphinxPostTransform):
         for source in list(self.document.findall(nodes.container)):
             if source.get("nb_element") != "cell_code_source":
                 continue
-            kind = kind_of(source.parent)
+            kind = kind_of(source.parent) or ("experiment" if in_experiment(source) else None)
             if kind is not None and not in_solution(source):
                 wrapped = fold(kind=kind, code=source.astext())
                 source.replace_self(wrapped)

@@ -1,6 +1,7 @@
 """Folded code: labelled, opened by anyone in any way, remembered; and no line of code cut off."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -19,7 +20,9 @@ LABELS = {
     "check": "Check",
     "trial-code": "Trial code",
     "claim": "Trial code",
+    "experiment": "Experiment",
 }
+EXPERIMENTS = {"Beside the library", "On real data", "On trial"}
 PAGE, ANOTHER = "chapters/cnn/lenet", "chapters/sequences/lstm"
 LAPTOP = {"width": 1280 - 15, "height": 800}  # a scroll bar takes up to 15 pixels
 PAPER = {"width": 688, "height": 1000}  # A4 within the margins of the style sheet
@@ -50,12 +53,16 @@ def defined_in(source: str) -> list[str]:
 
 
 def folds_of(name: str) -> list[str]:
-    """The labels of the folds that a page must have, in order, by the tags in its notebook."""
+    """The labels of the folds that a page must have, in order, by its notebook's tags and sections."""
     notebook = read(book.ROOT / f"{name}.ipynb")
     solutions = {cell.id for cell in solution_cells(notebook)}
-    labels = []
+    labels, sections = [], []
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            sections += re.findall(r"^## (.+)$", cell.source, re.M)
         kinds = [tag for tag in cell.metadata.get("tags", []) if tag in LABELS]
+        if len(sections) == 1 or EXPERIMENTS.intersection(sections[-1:]):
+            kinds.append("experiment")
         if cell.cell_type == "code" and kinds and cell.id not in solutions:
             count = len(cell.source.splitlines())
             names = ", ".join(defined_in(cell.source))
