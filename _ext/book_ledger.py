@@ -1,7 +1,8 @@
-"""The ledger: every claim of `chapters/claims.yml` by part, with its verdict and its trial.
+"""The ledger: every claim of `chapters/claims.yml` by part and page, its verdict and its trial.
 
-Three directives: `ledger` (the whole list, with filters), `ledger-summary` (one sentence of counts)
-and `ledger-examples` (the claims that are named in it).
+Three directives: `ledger` (the whole list, a fold a page, with filters), `ledger-summary` (one
+sentence of counts) and `ledger-examples` (the claims that are named in it). Addresses of claims
+that are tried no more (`redirects.yml`) lead to what has taken their place.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import json
 from collections import Counter
 from functools import cache
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import yaml
+from book_redirects import anchors
+from book_verdicts import COUNTED, SWITCH, VERDICTS, WORDS, spoils, verdict_of
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -21,13 +25,36 @@ from sphinx.util.docutils import SphinxDirective
 
 logger = logging.getLogger(__name__)
 
-VERDICTS = ("supported", "refuted", "depends")
-WORDS = {"supported": "Supported", "refuted": "Refuted", "depends": "It depends"}
 SCRIPT = Path(__file__).with_name("ledger.js")
+KINDS = {"paper": "Papers", "book": "Books", "course": "Courses", "manual": "Manuals"}
+KIND_OF_ENTRY = {"book": "book", "misc": "paper"}  # in references.bib; all others are papers
+KIND_OF_TITLE = {"documentation": "manual", "course": "course", "lecture": "course"}
 
 
 class trial_link(nodes.General, nodes.Inline, nodes.Element):
     """A link to the card in a notebook where a claim is decided; resolved when titles are known."""
+
+
+class ledger_page(nodes.General, nodes.Element):
+    """A fold of the ledger: the claims of one page, and what its summary says of them."""
+
+
+def kind_of(source: str, entry: Any = None) -> str | None:
+    """What kind of source says a claim: a key of KINDS, or None if that cannot be told.
+
+    Args:
+        source: The source as `claims.yml` has it: a key of the bibliography, or a name.
+        entry: What the bibliography (of pybtex) says of it, if it does.
+
+    >>> kind_of("PyTorch documentation"), kind_of("somebody")
+    ('manual', None)
+    """
+    fields = entry.fields if entry else {"title": source}
+    title = f"{fields.get('title', '')} {fields.get('howpublished', '')}".lower()
+    for word, kind in KIND_OF_TITLE.items():
+        if word in title and (entry is None or entry.type == "misc"):
+            return kind
+    return KIND_OF_ENTRY.get(entry.type, "paper") if entry else None
 
 
 def reading_order(app: Sphinx) -> list[str]:
@@ -63,14 +90,6 @@ def runs_of(source: str | Path, page: str) -> dict[Path, dict]:
     """The stored replications of a page (`chapters/<part>/<slug>`), by the file each lies in."""
     folder = Path(source, "chapters", "replications", *page.split("/")[1:])
     return {p: json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.json"))}
-
-
-def verdict_of(claim: dict) -> nodes.inline:
-    """A verdict in words; style sheets put its mark before it."""
-    verdict, words = claim["verdict"], WORDS[claim["verdict"]]
-    if on := claim.get("depends_in_words") or claim.get("depends_on"):
-        words += f" on the {on.replace('_', ' ')}"
-    return nodes.inline("", words, classes=["verdict", f"verdict-{verdict}"])
 
 
 def heading_of(path: Path) -> str:
@@ -115,7 +134,7 @@ class LedgerDirective(SphinxDirective):
         source, where = str(claim.get("source") or ""), claim.get("where")
         if not where:
             return [nodes.Text("Provisional: tried in one setting, its source is not named yet")]
-        if source in self.citation_keys():
+        if source in self.citations():
             said = self.words(f"{{cite:t}}`{source}`")
         else:
             said = [nodes.Text(source)]
@@ -131,33 +150,55 @@ class LedgerDirective(SphinxDirective):
         if not verdicts:
             return []
         same, runs = verdicts.count(claim["verdict"]), len(verdicts)
-        text = f"Held in {same} of {runs} {'run' if runs == 1 else 'runs'} of all settings"
+        text = f"Held in {same} of {runs} {'run' if runs == 1 else 'runs'}"
         return [nodes.inline("", text, classes=["ledger-held"])]
 
-    def citation_keys(self) -> set[str]:
+    def citations(self) -> Any:
         domain: Any = self.env.get_domain("cite")
-        return set(domain.bibdata.data.entries)
+        return domain.bibdata.data.entries
+
+    def kind(self, claim: dict) -> str | None:
+        source = str(claim.get("source") or "")
+        kind = kind_of(source, self.citations().get(source))
+        if kind is None:
+            logger.warning(
+                "claims.yml: %s: is its source %r a paper, book, course or manual?",
+                claim["id"],
+                source,
+                location=self.get_location(),
+            )
+        return kind
 
     def correction(self, claim: dict) -> list[nodes.Node]:
         if not claim.get("correction"):
             return []
-        words = self.words(claim["correction"])
-        if claim["verdict"] == "refuted":
-            words.insert(0, nodes.strong("", "What is true: "))
-        return [nodes.paragraph("", "", *words, classes=["ledger-correction"])]
+        words = [nodes.strong("", "What holds: "), *self.words(claim["correction"])]
+        classes = ["ledger-correction", *spoils(claim["id"])]
+        return [nodes.paragraph("", "", *words, classes=classes)]
+
+    def said(self, claim: dict) -> nodes.paragraph:
+        """The verdict, and the sentence that it is about."""
+        words = nodes.emphasis("", "", *self.words(claim["statement"]))
+        gap = nodes.Text(" ")
+        return nodes.paragraph("", "", verdict_of(claim), gap, words, classes=["ledger-claim"])
 
     def entry(self, claim: dict) -> nodes.list_item:
-        classes = ["ledger-entry", f"is-{claim['verdict']}"]
-        item = nodes.list_item(classes=classes, ids=[f"claim-{claim['id']}"])
-        item += nodes.paragraph("", "", verdict_of(claim), classes=["ledger-verdict"])
-        item += nodes.paragraph("", "", *self.words(claim["statement"]), classes=["ledger-claim"])
+        name = f"claim-{claim['id']}"
+        classes = ["ledger-entry", f"is-{claim['verdict']}", "claim-of", f"of-{claim['id']}"]
+        item = nodes.list_item(classes=[*classes, f"from-{self.kind(claim)}"], ids=[name])
+        item += anchors(Path(self.env.srcdir), claim["id"], "claim")
+        item += self.said(claim)
         if claim.get("zh"):
             text = f'<p class="ledger-zh" lang="zh-Hans">{escape(claim["zh"])}</p>'
             item += nodes.raw("", text, format="html")
         item += self.correction(claim)
-        where = nodes.paragraph("", "", self.trial(claim), classes=["ledger-where"])
+        where = nodes.paragraph(classes=["ledger-where"])
         where += nodes.inline("", "", *self.source(claim), classes=["ledger-source"])
         where.extend(self.held(claim))
+        where += trial_link(claim=claim["id"], docname=page_of(claim), short=True)
+        hidden = '<span class="visually-hidden"> to this claim</span>'
+        link = f'<a class="ledger-link" href="#{name}">Link{hidden}</a>'
+        where += nodes.raw("", link, format="html")
         item += where
         return item
 
@@ -165,51 +206,69 @@ class LedgerDirective(SphinxDirective):
 def counts(claims: list[dict]) -> str:
     """A sentence's worth of counts: `17 claims: 10 supported, 4 refuted, 3 depend on something`."""
     tally = Counter(claim["verdict"] for claim in claims)
-    words = {"supported": "supported", "refuted": "refuted", "depends": "where it depends"}
-    parts = [f"{tally[verdict]} {words[verdict]}" for verdict in VERDICTS]
+    parts = [f"{tally[verdict]} {COUNTED[verdict]}" for verdict in VERDICTS]
     return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: {', '.join(parts)}"
 
 
 class Ledger(LedgerDirective):
-    """All claims, a section for each part, with buttons that filter by verdict."""
+    """All claims, a section for each part and a fold for each page, with filters."""
 
     def run(self) -> list[nodes.Node]:
         claims = self.claims()
-        parts: dict[str, list[dict]] = {}
-        for claim in claims:
-            parts.setdefault(claim["page"].split("/")[0], []).append(claim)
-        body: list[nodes.Node] = [nodes.raw("", self.filters(claims), format="html")]
-        for part, members in parts.items():
+        body: list[nodes.Node] = [nodes.raw("", SWITCH + self.controls(claims), format="html")]
+        for part, members in groupby(claims, lambda claim: claim["page"].split("/")[0]):
             title = heading_of(Path(self.env.srcdir, "chapters", part, "index.md"))
             section = nodes.section(ids=[f"ledger-{part}"], classes=["ledger-part"])
             section["names"] = [f"ledger-{part}"]
             section += nodes.title("", "", *self.words(title))
-            items = nodes.bullet_list(classes=["ledger"])
-            items.extend(self.entry(claim) for claim in members)
-            section += items
+            for page, tried in groupby(members, page_of):
+                section += self.page(page, list(tried))
             self.state.document.note_explicit_target(section, section)
             body.append(section)
         script = f"<script>\n{SCRIPT.read_text(encoding='utf-8')}</script>"
         self.env.note_dependency(str(SCRIPT))
         return [*body, nodes.raw("", script, format="html")]
 
-    def filters(self, claims: list[dict]) -> str:
+    def page(self, page: str, claims: list[dict]) -> ledger_page:
+        items = nodes.bullet_list(classes=["ledger"])
+        items.extend(self.entry(claim) for claim in claims)
         tally = Counter(claim["verdict"] for claim in claims)
-        button = (
-            '<button type="button" aria-pressed="{pressed}" data-verdict="{verdict}">'
-            "{words} <span>{count}</span></button>"
-        )
-        buttons = [button.format(pressed="true", verdict="all", words="All", count=len(claims))]
-        buttons += [
-            button.format(pressed="false", verdict=v, words=WORDS[v], count=tally[v])
-            for v in VERDICTS
-        ]
-        # Hidden until the script is there to make the buttons work: without it all claims show.
+        gone = anchors(Path(self.env.srcdir), page.removeprefix("chapters/"), "claim")
+        return ledger_page("", *gone, items, docname=page, tally=dict(tally))
+
+    def controls(self, claims: list[dict]) -> str:
+        verdicts = Counter(claim["verdict"] for claim in claims)
+        kinds = Counter(self.kind(claim) for claim in claims)
+        # Hidden until the script is there to make them work: without it all claims can be reached.
         return (
-            '<div class="ledger-filter" role="group" aria-label="Show claims by verdict" hidden>'
-            + "".join(buttons)
-            + '</div>\n<p class="ledger-status" role="status"></p>'
+            '<div class="ledger-controls" hidden>'
+            '<p class="ledger-search"><label for="ledger-text">Find in the ledger</label> '
+            '<input type="search" id="ledger-text" autocomplete="off" spellcheck="false"></p>'
+            + buttons("verdict", "Verdict", WORDS, verdicts)
+            + buttons("source", "Said in", KINDS, kinds)
+            + '<p class="ledger-switches">'
+            '<button type="button" class="ledger-open" aria-pressed="false">Open all</button>'
+            '<button type="button" class="ledger-chinese" aria-pressed="false" lang="zh-Hans">'
+            '中文<span lang="en"> (Chinese)</span></button></p>'
+            '</div>\n<p class="ledger-status" role="status"></p>'
         )
+
+
+def buttons(key: str, title: str, words: dict[str, str], tally: Counter) -> str:
+    """A group of buttons of which one is pressed, each with its number of claims."""
+    texts = {"": f"All <span>{tally.total()}</span>"}
+    texts |= {name: f"{words[name]} <span>{tally[name]}</span>" for name in words if tally[name]}
+    spoiling = " spoils-page" if key == "verdict" else ""
+    return (
+        f'<div class="ledger-filter{spoiling}" role="group" aria-labelledby="filter-{key}">'
+        f'<span class="ledger-filter-title" id="filter-{key}">{title}</span>'
+        + "".join(
+            f'<button type="button" aria-pressed="{str(not name).lower()}" '
+            f'data-{key}="{name}">{text}</button>'
+            for name, text in texts.items()
+        )
+        + "</div>"
+    )
 
 
 class LedgerSummary(LedgerDirective):
@@ -235,12 +294,32 @@ class LedgerExamples(LedgerDirective):
         return [items]
 
     def example(self, claim: dict) -> nodes.list_item:
-        item = nodes.list_item(classes=["ledger-entry", f"is-{claim['verdict']}"])
-        item += nodes.paragraph("", "", verdict_of(claim), classes=["ledger-verdict"])
-        item += nodes.paragraph("", "", *self.words(claim["statement"]), classes=["ledger-claim"])
+        classes = ["ledger-entry", f"is-{claim['verdict']}", "claim-of", f"of-{claim['id']}"]
+        item = nodes.list_item(classes=classes)
+        item += self.said(claim)
         item += self.correction(claim)
         item += nodes.paragraph("", "", self.trial(claim), classes=["ledger-where"])
         return item
+
+
+def visit_ledger_page(self: Any, node: ledger_page) -> None:
+    title = escape(self.builder.env.titles[node["docname"]].astext())
+    number = sum(node["tally"].values())
+    marks = "".join(
+        f'<span class="verdict verdict-{verdict}">{node["tally"][verdict]}'
+        f'<span class="visually-hidden"> {COUNTED[verdict]}</span></span> '
+        for verdict in VERDICTS
+        if verdict in node["tally"]
+    )
+    self.body.append(
+        f'<details class="ledger-page"><summary>{title} <span class="ledger-count">{number} '
+        f'{"claim" if number == 1 else "claims"}<span class="spoils-page">: {marks}</span></span>'
+        "</summary>\n"
+    )
+
+
+def depart_ledger_page(self: Any, _node: ledger_page) -> None:
+    self.body.append("</details>\n")
 
 
 def resolve_trials(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -250,13 +329,16 @@ def resolve_trials(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         uri = app.builder.get_relative_uri(docname, target) + f"#trial-{link['claim']}"
         title = app.env.titles[target].astext()
         reference = nodes.reference("", "", internal=True, refuri=uri, classes=["trial-link"])
-        reference += nodes.Text("The trial, in ")
-        reference += nodes.emphasis("", title)
+        if link.get("short"):
+            reference += nodes.Text("The trial")
+        else:
+            reference += [nodes.Text("The trial, in "), nodes.emphasis("", title)]
         link.replace_self(reference)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(trial_link)
+    app.add_node(ledger_page, html=(visit_ledger_page, depart_ledger_page))
     app.add_directive("ledger", Ledger)
     app.add_directive("ledger-summary", LedgerSummary)
     app.add_directive("ledger-examples", LedgerExamples)

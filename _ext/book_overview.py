@@ -13,8 +13,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from book_ledger import VERDICTS, claims_in, page_of
-from book_page import SHORT, is_chapter, reading_minutes
+from book_ledger import claims_in, page_of
+from book_page import is_chapter, reading_minutes
+from book_verdicts import COUNTED, VERDICTS
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -89,7 +90,7 @@ def visit_facts(self: Any, node: chapter_facts) -> None:
     if facts["seconds"] is not None:
         times.append(f"runs in about {facts['seconds']} s")
     verdicts = " ".join(
-        f'<span class="verdict verdict-{v}">{facts["verdicts"][v]} {SHORT[v]}</span>'
+        f'<span class="verdict verdict-{v}">{facts["verdicts"][v]} {COUNTED[v]}</span>'
         for v in VERDICTS
         if facts["verdicts"][v]
     )

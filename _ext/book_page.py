@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from book_folds import in_solution
-from book_ledger import VERDICTS, claims_in, page_of, runs_of, verdict_of
+from book_ledger import claims_in, page_of, runs_of
+from book_verdicts import COUNTED, SWITCH, VERDICTS, spoils, verdict_of
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -29,12 +30,11 @@ logger = logging.getLogger(__name__)
 CARD = re.compile(r'<div class="claim-card [^"]*" id="trial-([\w-]+)"')
 LEDGER = "claims"
 TITLE = "On trial on this page"
-SHORT = {"supported": "supported", "refuted": "refuted", "depends": "where it depends"}
 WORDS_A_MINUTE = 200
 
 
 class trials_box(nodes.General, nodes.Element):
-    """The box of a page's claims; `summary` is what shows of it while it is folded."""
+    """The box of a page's claims; `tally` counts their verdicts, and shows while it is folded."""
 
 
 def is_chapter(app: Sphinx, docname: str) -> bool:
@@ -80,15 +80,16 @@ def sentence(text: str) -> list[nodes.Node]:
 def box_of(claims: list[dict]) -> trials_box:
     """The box: a line a claim, which is one link to the claim's card."""
     verdicts = [claim["verdict"] for claim in claims]
-    tally = [f"{verdicts.count(v)} {SHORT[v]}" for v in VERDICTS if v in verdicts]
+    tally = [f"{verdicts.count(v)} {COUNTED[v]}" for v in VERDICTS if v in verdicts]
     lines = nodes.bullet_list()
     for claim in claims:
-        line = nodes.list_item(classes=[f"is-{claim['verdict']}"])
+        line = nodes.list_item(classes=[f"is-{claim['verdict']}", "claim-of", f"of-{claim['id']}"])
         link = nodes.reference("", "", internal=True, refuri=f"#trial-{claim['id']}")
-        link += [verdict_of(claim), nodes.Text(": "), *sentence(claim["statement"])]
+        colon = nodes.inline("", ": ", classes=spoils(claim["id"]))
+        link += [verdict_of(claim), colon, *sentence(claim["statement"])]
         line += nodes.paragraph("", "", link)
         lines += line
-    return trials_box("", lines, summary=f"{TITLE}: {', '.join(tally)}")
+    return trials_box("", lines, tally=", ".join(tally))
 
 
 def link_to_ledger(card: nodes.raw, address: str) -> None:
@@ -129,7 +130,7 @@ def add_head(app: Sphinx, document: nodes.document) -> None:
 
 
 def visit_box(self: Any, node: trials_box) -> None:
-    summary = escape(node["summary"])
+    summary = f'{TITLE}<span class="spoils-page">: {escape(node["tally"])}</span>'
     # Of the two one is shown: the summary while the list can be folded, else the paragraph.
     self.body.append(
         '<nav class="on-trial" aria-labelledby="trials-here">'
@@ -139,7 +140,7 @@ def visit_box(self: Any, node: trials_box) -> None:
 
 
 def depart_box(self: Any, _node: trials_box) -> None:
-    self.body.append("</details></nav>\n")
+    self.body.append(f"</details>{SWITCH}</nav>\n")
 
 
 def last_run(app: Sphinx, page: str) -> dict[str, Any] | None:

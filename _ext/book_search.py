@@ -21,9 +21,9 @@ from typing import Any
 import yaml
 from book_anchors import QUESTIONS, SYMBOLS, TROUBLES, entries, questions, symbols
 from book_folds import in_solution
-from book_ledger import WORDS as VERDICTS
 from book_ledger import claims_in, page_of
 from book_page import is_chapter
+from book_verdicts import WORDS
 from docutils import nodes
 from pylatexenc.latex2text import LatexNodes2Text
 from sphinx import addnodes
@@ -187,7 +187,7 @@ def claims(app: Sphinx) -> dict[str, list[Entry]]:
     by_page: dict[str, list[Entry]] = {}
     for claim in claims_in(Path(app.srcdir, "chapters", "claims.yml")):
         statement = " ".join(claim["statement"].split()).replace("`", "")
-        verdict = f"{VERDICTS[claim['verdict']]}. {claim.get('correction') or ''}".replace("`", "")
+        verdict = f"{WORDS[claim['verdict']]}. {claim.get('correction') or ''}".replace("`", "")
         entry = "claim", statement, f"trial-{claim['id']}", "", " ".join(verdict.split()), ""
         by_page.setdefault(page_of(claim), []).append(entry)
     return by_page

@@ -18,6 +18,7 @@ SOURCES = (
     "*.md",
     "references.bib",
     "CITATION.cff",
+    "redirects.yml",
     "_ext/*",
     "_static/*",
     "chapters/claims.yml",

@@ -1,5 +1,6 @@
 """One server for all tests of the site."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from tests.site import book
 
+sys.path.append(str(book.ROOT / "_ext"))  # some tests call a function of the extensions
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
