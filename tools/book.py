@@ -108,10 +108,9 @@ def version(root: Path = ROOT) -> str:
 
 
 def peer_requirement(root: Path = ROOT) -> str:
-    """The one requirement in `requirements-peer.txt`, such as `d2l==1.0.3`."""
+    """The first requirement in `requirements-peer.txt`: the peer, such as `d2l==1.0.3`."""
     lines = (root / "requirements-peer.txt").read_text(encoding="utf-8").splitlines()
-    (requirement,) = [line.strip() for line in lines if line.strip() and line[0] != "#"]
-    return requirement
+    return next(line.strip() for line in lines if line.strip() and line[0] != "#")
 
 
 def colab_cell(root: Path = ROOT) -> str:

@@ -38,10 +38,9 @@ class Visit:
     name: str = ""
 
     def open(self, name: str) -> Page:
-        """Open a page of the book and wait until its mathematics is set."""
+        """Open a page of the book and wait until it is there."""
         path = name if ".html" in name else f"{name}.html"
         self.page.goto(self.address + path, wait_until="load")
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
         return self.page
 
 

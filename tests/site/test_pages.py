@@ -26,7 +26,7 @@ STICKING_OUT = """() => {
 # What is on the page as text: neither code nor set mathematics.
 PROSE = """() => {
   const copy = document.querySelector("main").cloneNode(true);
-  copy.querySelectorAll("pre, code, script, style, mjx-container, dt").forEach((n) => n.remove());
+  copy.querySelectorAll("pre, code, script, style, .katex, dt").forEach((n) => n.remove());
   return copy.textContent;
 }"""
 
@@ -49,8 +49,9 @@ def test_has_a_title_and_a_description(opened: Visit) -> None:
 def test_mathematics_is_set(opened: Visit) -> None:
     page = opened.page
     for formula in page.locator("main .math").all():
-        assert formula.locator("mjx-container").count() == 1, formula.inner_text()
-    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+        assert formula.locator(".katex-html").count() == 1, formula.inner_text()
+        assert formula.locator("math").count() == 1, "nothing for screen readers"
+    assert page.locator(".katex-error, merror, main .math [tabindex]").count() == 0
     left = re.findall(r"\\\(|\\\[|\\[a-z]{3,}|\$\$|\w\$", page.evaluate(PROSE))
     assert left == [], "mathematics that was not recognised as such"
 
