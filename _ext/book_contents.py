@@ -31,7 +31,9 @@ RESUME = Path(__file__).with_name("resume.js")
 def planned(source: Path) -> dict[str, list[str]]:
     """The chapters that each part will have, by the part's folder, as its overview lists them."""
     return {
-        index.parent.name: re.findall(r"^([\w-]+) \| .+ \| ", index.read_text(encoding="utf-8"), re.M)
+        index.parent.name: re.findall(
+            r"^([\w-]+) \| .+ \| ", index.read_text(encoding="utf-8"), re.M
+        )
         for index in sorted(source.glob("chapters/*/index.md"))
     }
 

@@ -108,4 +108,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", note, priority=400)
     app.connect("env-purge-doc", forget)
     app.connect("env-merge-info", merge)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "env_version": 1,
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

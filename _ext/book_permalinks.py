@@ -19,7 +19,9 @@ PLACES = {
         r"(?=</p>)",
         re.DOTALL,
     ),
-    "trial": re.compile(r'<div class="claim-card [^"]*" id="(?P<id>trial-[^"]+)".*?(?=</p>)', re.DOTALL),
+    "trial": re.compile(
+        r'<div class="claim-card [^"]*" id="(?P<id>trial-[^"]+)".*?(?=</p>)', re.DOTALL
+    ),
     "question": re.compile(r'<p id="(?P<id>question-[^"]+)">\s*<strong>.*?</strong>', re.DOTALL),
 }
 # A table made by pandas heads its first column with nothing.

@@ -1,7 +1,7 @@
 """The phone: nothing is hidden without a cue, figures open large, buttons can be seen and hit."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser
 
 from tests.site import book
 from tests.site.conftest import Visit, visit
@@ -15,7 +15,8 @@ OPEN_ALL = """() => {
 HIDING = """() => [...document.querySelectorAll("article *")].filter((box) => {
   const style = getComputedStyle(box);
   return box.clientWidth > 1 && box.scrollWidth > box.clientWidth + 1
-    && style.overflowX !== "visible" && !box.closest("svg, span.math, .katex-mathml") && !box.closest("mjx-container");
+    && style.overflowX !== "visible"
+    && !box.closest("svg, span.math, .katex-mathml, mjx-container");
 }).map((box) => ({
   what: `${box.tagName}.${box.className}: ${box.textContent.slice(0, 60)}`,
   scrolls: /auto|scroll/.test(getComputedStyle(box).overflowX),
