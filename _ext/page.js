@@ -95,12 +95,12 @@
 
   function showCurrent() {
     const bar = document.querySelector(".bd-sidebar-primary");
-    const current = [...(bar?.querySelectorAll("li.current.active > a, li.active > a") ?? [])].pop();
+    const current = [...(bar?.querySelectorAll("li.active > a") ?? [])].pop();
     if (!current) return;
     const [box, own] = [bar.getBoundingClientRect(), current.getBoundingClientRect()];
-    const nav = bar.querySelector(".bd-docs-nav").closest(".sidebar-primary-item");
-    const top = Math.max(box.top, ...[...bar.querySelectorAll(".sidebar-primary-item")]
-      .filter((item) => item !== nav).map((item) => item.getBoundingClientRect().bottom));
+    const list = bar.querySelector(".bd-docs-nav").closest(".sidebar-primary-item");
+    const above = list.previousElementSibling; // logo and search stay above the list
+    const top = Math.max(box.top, above?.getBoundingClientRect().bottom ?? 0);
     if (own.top < top || own.bottom > box.bottom) {
       bar.scrollTop += own.top - (top + box.bottom) / 2;
     }

@@ -53,3 +53,66 @@ def test_nothing_is_hidden_without_a_cue(phone: Visit, name: str) -> None:
         assert [box["what"] for box in page.evaluate(HIDING) if not box["scrolls"]] == []
         assert [box["what"] for box in page.evaluate(HIDING) if not box["cue"]] == []
     assert phone.complaints == []
+
+
+def test_a_figure_opens_large(phone: Visit) -> None:
+    page = phone.open(PAGE)
+    link = page.get_by_role("link", name="Enlarge Fig. 3.2.1")
+    figure = page.locator("figure", has=link)
+    text = figure.locator("img").get_attribute("alt")
+    assert (link.bounding_box() or {})["height"] >= 44
+    figure.locator(":scope > img").tap()
+    dialog = page.get_by_role("dialog", name="Fig. 3.2.1, enlarged")
+    image = dialog.get_by_role("img", name=text)
+    expect(image).to_be_visible()
+    expect(dialog.locator("figcaption")).to_contain_text("Test images")
+    before = (image.bounding_box() or {})["width"]
+    assert before > 390, "no larger than on the page"
+    dialog.get_by_role("button", name="Larger").tap()
+    assert (image.bounding_box() or {})["width"] > before
+    for button in dialog.get_by_role("button").all():
+        box = button.bounding_box() or {}
+        assert min(box["height"], box["width"]) >= 44
+    view = dialog.get_by_role("group")
+    view.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert view.evaluate("view => view.scrollLeft") > 0
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(link).to_be_focused()
+    assert phone.complaints == []
+
+
+def test_a_figure_opens_without_a_script(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}{PAGE}.html")
+    page.get_by_role("link", name="Enlarge Fig. 3.2.1").click()
+    page.wait_for_url("**/_images/*")
+    context.close()
+
+
+def test_buttons_can_be_seen_and_hit(phone: Visit) -> None:
+    page = phone.open(PAGE)
+    assert page.locator(".copybtn:not(details .copybtn, .solution .copybtn)").evaluate_all(
+        "all => all.length && all.every((b) => getComputedStyle(b).opacity === '1')"
+    )
+    toggles = page.locator(".solution .toggle-button")
+    assert toggles.count() >= 4
+    for toggle in toggles.all():
+        assert (toggle.bounding_box() or {})["height"] >= 44
+        label = toggle.evaluate("t => getComputedStyle(t, '::before').content")
+        assert label == '"Show the solution"'
+        title = toggle.locator("xpath=..").locator("> a").inner_text().strip()
+        name = toggle.get_attribute("aria-label")
+        assert name == f"Show the solution to {title}"
+    toggles.first.tap()
+    expect(toggles.first).to_have_attribute(
+        "aria-label", f"Hide the solution to {first_title(page)}"
+    )
+
+
+def first_title(page: Page) -> str:
+    """What the first solution solves."""
+    return page.locator(".solution > .admonition-title > a").first.inner_text().strip()
