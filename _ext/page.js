@@ -69,6 +69,7 @@
     dialog.addEventListener("keydown", (event) => {
       if (event.key === "+" || event.key === "=") zoom(1.5);
       if (event.key === "-") zoom(1 / 1.5);
+      if (event.key === "Escape") dialog.close(); // a browser that emulates a phone does not
     });
     dialog.addEventListener("close", () => {
       dialog.remove();
@@ -112,7 +113,7 @@
     if (link) copy(link);
     const small = matchMedia("(max-width: 767.98px)").matches;
     const picture = small && target.closest("article figure > img");
-    const wanted = target.closest("a.enlarge") || picture?.parentElement.querySelector("a.enlarge");
+    const wanted = picture ? picture.parentElement.querySelector("a.enlarge") : target.closest("a.enlarge");
     if (wanted && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       enlarge(wanted);

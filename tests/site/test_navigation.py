@@ -85,7 +85,7 @@ def test_what_is_unwritten_says_so(tab: Visit) -> None:
         for part in EMPTY:
             entry = place.locator(f"{entries}:has(a[href='{part}.html'])")
             expect(entry).to_contain_text("to be written")
-    expect(bar.locator("li:has(> a[href='chapters/cnn/index.html'])")).to_contain_text(
+    expect(bar.locator("li.toctree-l1:has(> a[href='chapters/cnn/index.html'])")).to_contain_text(
         "6 to be written"
     )
     links = page.locator("ul.part-list a").evaluate_all(
@@ -105,8 +105,9 @@ def test_the_front_page_goes_on_where_one_was(tab: Visit) -> None:
     tab.page.wait_for_url(f"**/{PAGE}.html#on-real-data")
     kept = json.loads(tab.page.evaluate("localStorage.getItem('book-place')"))
     assert kept["page"] == PAGE
+    tab.open("intro")
     tab.page.evaluate("localStorage.setItem('book-place', JSON.stringify({page: 'https://a.b/c'}))")
-    tab.page.evaluate("addEventListener('pagehide', (e) => e.stopImmediatePropagation(), true)")
+    expect(tab.open("intro").locator(".continue")).to_be_hidden()  # not one of ours
     assert tab.complaints == []
 
 
@@ -186,10 +187,10 @@ def test_pages_are_short_and_lines_too(browser: Browser, address: str) -> None:
     assert 60 < max(longest) < 80, "characters a line"
 
 
-@pytest.mark.parametrize("name", ["intro", LATER, "api", "chapters/cnn/index"])
+@pytest.mark.parametrize("name", ["intro", LATER, "chapters/cnn/index"])
 def test_all_is_in_a_landmark_and_tables_have_heads(tab: Visit, name: str) -> None:
     page = tab.open(name)
     page.evaluate(AXE_SCRIPT)
-    options = {"runOnly": ["region", "empty-table-header", "landmark-no-duplicate-banner"]}
+    options = {"runOnly": ["region", "empty-table-header", "landmark-unique"]}
     found = page.evaluate("options => axe.run(options)", options)["violations"]
     assert [(v["id"], node["html"][:200]) for v in found for node in v["nodes"]] == []
