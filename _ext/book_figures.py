@@ -19,8 +19,11 @@ NUMBER = re.compile(r'<span class="caption-number">(.*?)</span>')
 def with_link(figure: str) -> str:
     """A figure's HTML with a link to its picture.
 
-    >>> with_link('<figure><img src="a.svg"></figure>')
-    '<figure><img src="a.svg"><a class="enlarge" href="a.svg" aria-label="Enlarge this figure">Enlarge</a></figure>'
+    >>> print(with_link('<figure><img src="a.svg"></figure>').replace("><", ">\\n<"))
+    <figure>
+    <img src="a.svg">
+    <a class="enlarge" href="a.svg" aria-label="Enlarge this figure">Enlarge</a>
+    </figure>
     """
     number = NUMBER.search(figure)
     name = number[1].strip() if number else "this figure"

@@ -1,9 +1,9 @@
 """Code that is no part of the lesson is folded: set-up, plots, checks, experiments, and trials.
 
-A cell's tag says what it is, and what runs in the sections of experiments (the opening question, the
-library, real data, trials) is an experiment; the notebook itself stays as it is. On the site its code stands behind
-a summary that says what it defines and counts its lines ("Set-up: SmallBlock · 22 lines"), its
-outputs stay visible.
+A cell's tag says what it is, and what runs in the sections of experiments (the opening question,
+the library, real data, trials) is an experiment; the notebook itself stays as it is. On the site
+its code stands behind a summary that says what it defines and counts its lines ("Set-up: SmallBlock
+· 22 lines"), its outputs stay visible.
 A fold is a `<details>`: it opens without a script, by keyboard, and for the browser's own search.
 *Show all code*, in the header of such a page, opens all of them and is remembered (`folds.js`).
 """

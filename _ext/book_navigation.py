@@ -41,7 +41,7 @@ def unwritten(app: Sphinx) -> set[str]:
 
 
 def neighbour(app: Sphinx, page: str, step: int) -> dict[str, str] | None:
-    """Link and title of the next page (or of the previous one, step -1) that has something on it."""
+    """Link and title of the next page (of the previous one: step -1) that is not empty."""
     order, empty = reading_order(app), unwritten(app)
     if page not in order:
         return None
@@ -63,7 +63,8 @@ def marked(app: Sphinx, page: str, tree: str) -> str:
         if part in empty:
             tree = re.sub(rf"({entry})(?=</a>)", rf"\1{BADGE}", tree, count=1)
         elif lacking:
-            more = f'<li class="toctree-l2 more"><a href="{address}">{lacking} to be written</a></li>\n'
+            link = f'<a href="{address}">{lacking} to be written</a>'
+            more = f'<li class="toctree-l2 more">{link}</li>\n'
             tree = re.sub(rf"({entry})(?=</ul>)", rf"\1{more}", tree, count=1, flags=re.DOTALL)
     return tree
 

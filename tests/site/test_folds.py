@@ -53,7 +53,7 @@ def defined_in(source: str) -> list[str]:
 
 
 def folds_of(name: str) -> list[str]:
-    """The labels of the folds that a page must have, in order, by its notebook's tags and sections."""
+    """The labels of the folds that a page must have, in order, by its tags and sections."""
     notebook = read(book.ROOT / f"{name}.ipynb")
     solutions = {cell.id for cell in solution_cells(notebook)}
     labels, sections = [], []

@@ -25,11 +25,12 @@ WRITTEN = [page for page in ORDER if page not in EMPTY]
 FORBIDDEN = """Object.defineProperty(window, "localStorage", {
   get() { throw new DOMException("forbidden", "SecurityError"); },
 });"""
-# The longest lines of a page's paragraphs, in characters.
+# Characters a line, of a page's longer paragraphs.
 LINES = """() => [...document.querySelectorAll("article section > p")].flatMap((paragraph) => {
   const style = getComputedStyle(paragraph);
   const lines = paragraph.getBoundingClientRect().height / parseFloat(style.lineHeight);
-  return lines > 4.5 && !paragraph.querySelector(".math") ? [paragraph.textContent.length / lines] : [];
+  const long = lines > 4.5 && !paragraph.querySelector(".math");
+  return long ? [paragraph.textContent.length / lines] : [];
 })"""
 
 
@@ -145,7 +146,7 @@ def test_an_overview_says_what_its_pages_ask(tab: Visit, part: str) -> None:
 def test_every_place_has_a_link(tab: Visit, name: str) -> None:
     page = tab.open(name)
     lacking = page.evaluate("""() => [...document.querySelectorAll(
-      "article section[id] > :is(h2, h3), article figure[id], article .exercise, article .claim-card[id]"
+      "article :is(section[id] > :is(h2, h3), figure[id], .exercise, .claim-card[id])"
     )].filter((place) => {
       const id = place.id || place.parentElement.id;
       const links = [...place.querySelectorAll("a.headerlink")];
