@@ -59,10 +59,10 @@ def with_few_scripts(page: str) -> str:
     seen = set()
 
     def later(match: re.Match[str]) -> str:
-        name = match[2].partition("?")[0].rpartition("/")[2]
-        if name in seen or USED.get(name, "") not in page:
+        address = match[2].partition("?")[0]
+        if address in seen or USED.get(address.rpartition("/")[2], "") not in page:
             return ""
-        seen.add(name)
+        seen.add(address)
         waits = re.search(r"\b(defer|async|type=)", match[1] + match[3])
         return match[0] if waits else match[0].replace("<script", "<script defer", 1)
 
