@@ -31,9 +31,6 @@ USED = {
     "togglebutton.js": "dropdown",
     "copybutton.js": 'class="highlight"',
     "clipboard.min.js": 'class="highlight"',
-    "searchtools.js": 'id="search-results"',
-    "language_data.js": 'id="search-results"',
-    "searchindex.js": 'id="search-results"',
 }
 # What the theme copies into the book, and no page uses.
 UNUSED = ("_static/vendor/fontawesome/**/*.*", "_static/scripts/fontawesome.js*")

@@ -189,7 +189,7 @@
     const ranges = [];
     while (walker.nextNode()) {
       const node = walker.currentNode;
-      if (node.parentElement.closest("script, style, pre, mjx-container")) continue;
+      if (node.parentElement.closest("script, style, pre, .katex")) continue;
       let at = 0;
       for (const [piece, found] of parts(node.data)) {
         if (found) ranges.push(new StaticRange({ startContainer: node, startOffset: at, endContainer: node,
