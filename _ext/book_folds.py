@@ -29,6 +29,7 @@ LABELS = {
     "trial-code": "Trial code",
     "claim": "Trial code",
     "experiment": "Experiment",
+    "live": "Code of the live model",
 }
 EXPERIMENTS = {"beside-the-library", "on-real-data", "on-trial"}
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # Outputs in the book come from the CPU, also where the author has a GPU, and from the seeds and
 # data that a reader has; nobody looks at a bar.
 AS_STORED = {"BOOK_DEVICE": "cpu", "BOOK_PROGRESS": "0"}
-AS_STORED |= dict.fromkeys(("BOOK_SEED", "BOOK_FULL", "BOOK_REPLICATE"), "")
+AS_STORED |= dict.fromkeys(("BOOK_SEED", "BOOK_FULL", "BOOK_REPLICATE", "BOOK_LIVE"), "")
 
 
 class NotebookFailed(Exception):
@@ -188,7 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
             notebook = book.read(path)
             normalise.normalise(notebook, path.stem, book.colab_cell())
             before = pictures(notebook)
-            seconds = run(notebook, path.resolve().parent)
+            live = tempfile.TemporaryDirectory()  # what utils.live publishes: stored with the page
+            seconds = run(notebook, path.resolve().parent, BOOK_LIVE=live.name)
         except (NotebookFailed, book.NotANotebook) as error:
             print(f"failed\n{path}: {error}\n")
             failed.add(path)
@@ -205,6 +207,9 @@ def main(arguments: list[str] | None = None) -> int:
                 failed.add(path)
             normalise.normalise(notebook, path.stem, book.colab_cell())
             normalise.write(notebook, path)
+            for weights in Path(live.name).iterdir():
+                (path.parent / "live").mkdir(exist_ok=True)
+                shutil.copyfile(weights, path.parent / "live" / weights.name)
         for problem in normalise.problems(notebook):
             print(f"{path}: {problem}")
             failed.add(path)

@@ -22,7 +22,8 @@ WRITTEN = {".md", ".py", ".ipynb", ".yml", ".toml", ".html", ".js", ".css", ".cf
 def written(root: Path = book.ROOT) -> list[Path]:
     """The files of the book that people write, at the top and in its folders."""
     found = [*root.iterdir(), *(path for name in FOLDERS for path in (root / name).rglob("*"))]
-    return sorted(path for path in found if path.suffix in WRITTEN and path.is_file())
+    weights = {*root.glob("chapters/*/live/*.js")}  # numbers, written by utils.live
+    return sorted(p for p in found if p.suffix in WRITTEN and p.is_file() and p not in weights)
 
 
 def misspelled(paths: list[Path]) -> list[str]:

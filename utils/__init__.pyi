@@ -6,6 +6,7 @@ from . import device as device
 from . import diagrams as diagrams
 from . import errors as errors
 from . import language as language
+from . import live as live
 from . import measure as measure
 from . import ngrams as ngrams
 from . import nn as nn

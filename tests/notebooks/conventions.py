@@ -36,7 +36,7 @@ TIME_BUDGET = 45  # seconds
 LANGUAGE = ("language-models", "lstm", "seq2seq", "self-attention", "transformer", "bert")
 LANGUAGE_BUDGET = 90
 # Cells with one of these tags are folded on the site.
-FOLDED = {"setup", "plot", "check", "trial-code", "claim", "colab"}
+FOLDED = {"setup", "plot", "check", "trial-code", "claim", "live", "colab"}
 LABEL = re.compile(
     r"^\((?P<target>[^()\s]+)\)=\s*$"
     r"|^:(?:label|name): *(?P<option>\S+)\s*$"

@@ -254,6 +254,25 @@ def test_outputs_and_time_are_stored(tmp_path: Path) -> None:
     assert normalise.main(["--check", str(path)]) == 0
 
 
+PUBLISH = """import torch
+from utils.live import publish
+publish("sum", {"w": torch.ones(1)}, label="A sum", about="Add two numbers.", check=[])"""
+
+
+def test_weights_are_stored_with_a_page_that_ran_to_its_end(tmp_path: Path) -> None:
+    path, weights = tmp_path / "page.ipynb", tmp_path / "live" / "sum.js"
+    for sources, options, stored in (
+        ([PUBLISH, "1 / 0"], [], False),
+        ([PUBLISH], ["--dry-run"], False),
+        ([PUBLISH], [], True),
+    ):
+        cells = [new_markdown_cell(NEEDS), *map(new_code_cell, sources)]
+        nbformat.write(new_notebook(cells=cells), path)
+        execute.main([str(path), *options])
+        assert weights.exists() == stored
+    assert weights.read_text(encoding="utf-8").startswith('bookLive.receive("sum", {')
+
+
 DRAW = "from IPython.display import SVG\nSVG('<svg></svg>')"
 HTML = 'from IPython.display import HTML\nHTML(\'<img alt="a cat" src="data:,">\')'
 DESCRIBED = {"mystnb": {"image": {"alt": "a line from 0 to 1"}}}

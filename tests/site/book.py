@@ -20,6 +20,8 @@ SOURCES = (
     "CITATION.cff",
     "redirects.yml",
     "_ext/*",
+    "_ext/live/*",
+    "chapters/*/live/*.js",
     "_static/*",
     "chapters/claims.yml",
     "chapters/replications/*/*/*.json",

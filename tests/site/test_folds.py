@@ -21,6 +21,7 @@ LABELS = {
     "trial-code": "Trial code",
     "claim": "Trial code",
     "experiment": "Experiment",
+    "live": "Code of the live model",
 }
 EXPERIMENTS = {"Beside the library", "On real data", "On trial"}
 PAGE, ANOTHER = "chapters/cnn/lenet", "chapters/sequences/lstm"
