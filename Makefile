@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help python setup book serve notebooks test lint execute replicate mutants bench links gpu colab wheel assignments grade read lock clean
+.PHONY: help python setup book serve notebooks test lint execute replicate mutants bench links gpu colab wheel pdf epub downloads assignments grade read lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python book` chooses another.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
@@ -115,6 +115,18 @@ colab: python ## Run the notebooks in Colab's image, as Colab does: no .venv, he
 
 wheel: setup ## Build the wheel of the helpers into dist, for the release
 	@$(RUN) -m build --wheel --no-isolation --outdir dist .
+
+pdf: book ## Print the whole book into dist/deep-learning-tested.pdf
+	@$(RUN) -m tools.programs chromium
+	@$(RUN) -m tools.paper.pdf
+
+epub: book ## Make an EPUB of the whole book in dist
+	@$(RUN) -m tools.programs chromium
+	@$(RUN) -m tools.paper.epub
+
+downloads: book ## Make all that a release offers: PDF, EPUB, site, notebooks, code, checksums in dist
+	@$(RUN) -m tools.programs chromium
+	@$(RUN) -m tools.downloads
 
 assignments: setup ## Build the assignments into dist/assignments (ASSIGNMENT=cnn for one)
 	@$(SETUP) --grading

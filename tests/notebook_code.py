@@ -5,11 +5,9 @@
     page = notebook_definitions("attention/scoring-functions")
     page["attention"](query, key, value)
 
-Only imports, functions, classes and simple assignments are run: no training, no plots. An
-assignment is simple if it calls nothing and uses only names that are there (constants, type
-aliases, `Value.relu = relu`); others that a definition needs can be asked for with `also`.
-Functions and methods check their jaxtyping shapes with beartype when called. The exercises and
-their solutions are left out, because there wrong versions are shown on purpose.
+Only definitions are run, as `tools.page_code` finds them: no training, no plots. Assignments that a
+definition needs and that call something can be asked for with `also`. Functions and methods check
+their jaxtyping shapes with beartype when called. The exercises and their solutions are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from __future__ import annotations
 import ast
 import itertools
 import linecache
-import re
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -25,13 +22,10 @@ from types import ModuleType
 from typing import Any
 
 import jaxtyping
-from IPython.core.inputtransformer2 import TransformerManager
-
-from tools import book
+from tools import book, page_code
 from utils.shapes import typechecker
 
 _count = itertools.count()
-DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def notebook_definitions(
@@ -56,58 +50,19 @@ def notebook_definitions(
     sys.modules[page_module.__name__] = page_module  # dataclasses look their fields' types up here
     namespace = vars(page_module)
     namespace |= {"_jaxtyped": jaxtyping.jaxtyped(typechecker=typechecker)}
-    for number, source in enumerate(_code_cells(path, exercises), start=1):
-        tree = ast.parse(TransformerManager().transform_cell(source))
+    for number, source in enumerate(page_code.cells(path, exercises), start=1):
+        tree = ast.parse(source)
         name = f"<{path.stem}, code cell {number}>"
         # Tracebacks and inspect.getsource find the text here.
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         for statement in tree.body:
-            if _is_wanted(statement, namespace, also):
+            if page_code.is_wanted(statement, namespace, also):
                 _check_shapes(statement)
                 module = ast.Module(body=[statement], type_ignores=[])
                 exec(compile(ast.fix_missing_locations(module), name, "exec"), namespace)
     if missing := [name for name in also if name not in namespace]:
         raise KeyError(f"{path.stem} assigns no {', '.join(missing)} at the top level of a cell")
     return namespace
-
-
-def _code_cells(path: Path, exercises: bool) -> list[str]:
-    sources = []
-    for cell in book.read(path).cells:
-        if cell.cell_type == "markdown" and not exercises:
-            if re.search(r"^##\s+Exercises\b", cell.source, re.M):
-                break
-        if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", []):
-            sources.append(cell.source)
-    return sources
-
-
-def _is_wanted(statement: ast.stmt, namespace: dict[str, Any], also: Collection[str]) -> bool:
-    if isinstance(statement, DEFINITIONS):
-        return True
-    if isinstance(statement, ast.Assign):
-        targets, value = statement.targets, statement.value
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        targets, value = [statement.target], statement.value
-    else:
-        return False
-    names = {
-        node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)
-    }
-    if names & set(also):
-        return True
-    costly = (ast.Call, ast.Await, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-    used = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-    used |= {
-        node.value.id
-        for target in targets
-        for node in ast.walk(target)
-        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name)
-    }
-    builtin = set(vars(__builtins__) if not isinstance(__builtins__, dict) else __builtins__)
-    return not any(isinstance(node, costly) for node in ast.walk(value)) and used <= (
-        set(namespace) | builtin
-    )
 
 
 def _check_shapes(statement: ast.stmt) -> None:

@@ -1,6 +1,8 @@
 """Make sure that the programs are there that tests start: a Chromium, and on Linux bubblewrap.
 
-Run by `make test`. Only as root on Debian or Ubuntu is something installed; elsewhere one line
+    python -m tools.programs [chromium] [bubblewrap]
+
+Run by `make test`, and for Chromium alone by `make pdf` and its like. Only as root on Debian or Ubuntu is something installed; elsewhere one line
 says how to.
 """
 
@@ -50,7 +52,8 @@ def main() -> int:
     """Run the command line."""
     may_install = hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")
     status = 0
-    for package, problem in PROGRAMS.items():
+    for package in sys.argv[1:] or PROGRAMS:
+        problem = PROGRAMS[package]
         if problem() and may_install and not (package == "chromium" and os.environ.get("CHROMIUM")):
             install(package)
         if left := problem():

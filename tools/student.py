@@ -66,8 +66,13 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         print(f"There is no {', '.join(missing)}: name notebooks of chapters/.", file=sys.stderr)
         return 2
-    for path in book.chosen(options.paths):
-        target = options.into / path.parent.name / path.name
+    return copies(book.chosen(options.paths), options.into)
+
+
+def copies(paths: list[Path], into: Path) -> int:
+    """Write student copies into a folder, and say so; anything but 0 if one can't be made."""
+    for path in paths:
+        target = into / path.parent.name / path.name
         if target.resolve() == path.resolve():
             print(f"{path} would be overwritten: choose another folder.", file=sys.stderr)
             return 2
