@@ -61,9 +61,10 @@ class ChapterFiles(SphinxDirective):
         rows = ["| Chapter | Notebook | Code |", "|---|---|---|"]
         for page in book.toc_pages(Path(self.env.srcdir)):
             title = book.title(book.read(Path(self.env.srcdir, "chapters", f"{page}.ipynb")))
+            files = {"notebook": notebook_file(page), "code": code_file(page)}
             links = [
-                f'<a href="{file}" download aria-label="{title}: {what}">{file.rpartition("/")[2]}</a>'
-                for file, what in ((notebook_file(page), "notebook"), (code_file(page), "code"))
+                f'<a href="{file}" download aria-label="{title}: {what}">{Path(file).name}</a>'
+                for what, file in files.items()
             ]
             rows.append(f"| [{title}](/chapters/{page}) | {' | '.join(links)} |")
         return self.parse_text_to_nodes("\n".join(rows))

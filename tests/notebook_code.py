@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import jaxtyping
+
 from tools import book, page_code
 from utils.shapes import typechecker
 

@@ -2,8 +2,8 @@
 
     python -m tools.programs [chromium] [bubblewrap]
 
-Run by `make test`, and for Chromium alone by `make pdf` and its like. Only as root on Debian or Ubuntu is something installed; elsewhere one line
-says how to.
+Run by `make test`, and for Chromium alone by `make pdf` and its like. Only as root on Debian or
+Ubuntu is something installed; elsewhere one line says how to.
 """
 
 from __future__ import annotations

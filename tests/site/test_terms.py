@@ -154,7 +154,7 @@ def test_the_longest_term_is_found_first(terms: ModuleType) -> None:
 def test_no_term_is_linked_in_a_quotation_or_below_its_own_title(terms: ModuleType) -> None:
     entries = [terms.Entry(f, f, nodes.definition(), [f]) for f in ("Adam", "gradient", "batch")]
     said = "Adam takes “a gradient”; a batch, says “one”, has a gradient."
-    page = nodes.document(None, None, nodes.section("", nodes.title("", "Adam")))
+    page = nodes.document(None, None, "", nodes.section("", nodes.title("", "Adam")))
     page[0] += nodes.paragraph("", said)
     terms.link_terms(page, terms.Finder(entries), "chapters/x/adam", "glossary.html")
     (paragraph,) = page.findall(nodes.paragraph)

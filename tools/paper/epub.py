@@ -43,13 +43,15 @@ CONTAINER = """<?xml version="1.0" encoding="UTF-8"?>
 """
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html>
-<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops" lang="{language}" xml:lang="{language}">
+<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"
+  lang="{language}" xml:lang="{language}">
 <head><title>{title}</title><link rel="stylesheet" type="text/css" href="style.css"/></head>
 <body>{body}</body>
 </html>
 """
 PACKAGE = """<?xml version="1.0" encoding="UTF-8"?>
-<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="address" xml:lang="{language}">
+<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="address"
+  xml:lang="{language}">
 <metadata xmlns:dc="http://purl.org/dc/elements/1.1/">
 <dc:identifier id="address">{site}</dc:identifier>
 <dc:title>{title}</dc:title>
@@ -115,7 +117,8 @@ def contents(pages: list[Page], language: str) -> str:
     """The table of contents: parts, pages and their sections."""
 
     def entry(address: str, title: str, below: str) -> str:
-        return f'<li><a href="{address}">{escape(title)}</a>{f"<ol>{below}</ol>" if below else ""}</li>'
+        inner = f"<ol>{below}</ol>" if below else ""
+        return f'<li><a href="{address}">{escape(title)}</a>{inner}</li>'
 
     def sections(page: Page) -> str:
         return "".join(entry(f"{page.key}.xhtml#{a}", title, "") for a, title in page.sections)

@@ -23,7 +23,7 @@ import yaml
 from lxml import etree
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.site.chromium import ARGUMENTS, NoChromiumError, find_chromium
+from tests.site.chromium import ARGUMENTS, find_chromium
 from tools import book
 
 BUILT = book.ROOT / "_build" / "html"
@@ -121,9 +121,7 @@ def written() -> datetime:
     seconds = os.environ.get("SOURCE_DATE_EPOCH")
     if seconds is None:
         command = ["git", "log", "-1", "--format=%ct"]
-        done = subprocess.run(
-            command, cwd=book.ROOT, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=book.ROOT, capture_output=True, text=True, check=False)
         seconds = done.stdout.strip() or "946684800"  # no repository: 2000
     return datetime.fromtimestamp(int(seconds), UTC)
 

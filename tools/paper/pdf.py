@@ -61,7 +61,7 @@ def prepare(pages: list[Page]) -> None:
 
 
 def sheets_of_paper(pages: list[Page]) -> list[list[Page]]:
-    """The pages in groups that begin on a new sheet: a part's overview stands above its first chapter.
+    """Groups of pages that begin on a new sheet: a part's overview and its first chapter are one.
 
     A part of which nothing is written yet stands above the next one, too.
     """
@@ -95,7 +95,8 @@ def cover(site: str) -> str:
         f'<div class="about">{escape(about())}</div><div class="imprint">'
         f"Version {book.version()}. By {escape(settings['author'])}, {settings['copyright']}. "
         f'<a href="{site}">{site}</a><br/>Text and figures: CC BY 4.0. Code: MIT License. '
-        "Set-up, plotting and the code of trials are on the site and in the notebooks.</div></section>"
+        "Set-up, plotting and the code of trials are on the site and in the notebooks."
+        "</div></section>"
     )
 
 
@@ -172,10 +173,7 @@ def finished(printed: bytes) -> bytes:
         settings = book.config()
         pdf.docinfo = pdf.make_indirect(
             pikepdf.Dictionary(
-                Title=settings["title"],
-                Author=settings["author"],
-                CreationDate=date,
-                ModDate=date,
+                Title=settings["title"], Author=settings["author"], CreationDate=date, ModDate=date
             )
         )
         compressed = pikepdf.ObjectStreamMode.generate
@@ -191,7 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with chromium() as browser:
-            pdf = print_pages(browser, gather(browser, options.pages or None), BUILT.parent / "paper")
+            pdf = print_pages(
+                browser, gather(browser, options.pages or None), BUILT.parent / "paper"
+            )
     except (NoChromiumError, NotBuiltError) as error:
         print(error, file=sys.stderr)
         return 1
