@@ -39,6 +39,7 @@ ELSEWHERE = {  # what is introduced without an entry of its own, and why
     "residual": "in the entry skip connection; in regression it means something else",
     "inverted": "in the entry dropout",
     "classic": "in the entry dropout",
+    "log-probabilities": "in the entry log-softmax",
     "decoupled": "in the entry decoupled weight decay",
     "Additive": "in the entry smoothing",
     "greedy": "in the entry greedy search",
