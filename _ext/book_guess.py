@@ -66,8 +66,6 @@ def mark_card(card: nodes.raw, claim_id: str, root: Path) -> None:
     text, count = re.subn(result, rf'\1<span class="{classes}">\2</span></p>', text, count=1)
     if not count:
         raise ValueError(f"The card of {claim_id} does not say what its replication found.")
-    link = f'<a href="#trial-{claim_id}">Link to this trial</a>'
-    text = text.replace('<p class="card-ledger">', f'<p class="card-ledger">{link} · ')
     card.rawsource = text
     card.children = [nodes.Text(text)]
 

@@ -90,8 +90,10 @@ def test_drawings_can_be_read_in_the_dark(opened: Visit) -> None:
     wear(opened, "dark")
     unfold(opened)
     drawings = opened.page.locator('article img[src$=".svg"]:visible')
-    for number in range(drawings.count()):
-        shot = drawings.nth(number).screenshot()
+    for number, drawing in enumerate(drawings.all()):
+        drawing.scroll_into_view_if_needed()
+        drawing.evaluate("image => image.decode()")  # those further down wait until they are near
+        shot = drawing.screenshot()
         image = Image.open(io.BytesIO(shot)).convert("RGB")
         tally = sorted(image.getcolors(maxcolors=2**24), reverse=True)
         total = image.width * image.height

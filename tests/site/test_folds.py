@@ -208,7 +208,8 @@ def test_show_all_code_is_remembered(tab: Visit) -> None:
 def test_what_is_read_stays_in_place_when_all_code_opens(tab: Visit) -> None:
     page = tab.open(PAGE)
     heading = page.locator("h2", has_text="On real data")
-    heading.evaluate("heading => window.scrollTo(0, heading.offsetTop - 200)")
+    # just below the header: what is above it on the screen would stay in place instead
+    heading.evaluate("heading => window.scrollTo(0, heading.offsetTop - 70)")
     page.wait_for_timeout(100)
     before = heading.bounding_box()
     box = page.locator(".show-code").bounding_box()
@@ -255,13 +256,17 @@ def test_paper_is_light_and_shows_what_is_open(browser: Browser, address: str) -
     page = visit(context, address).open(PAGE)
     theme = "document.documentElement.dataset.theme"
     page.wait_for_function(f"() => {theme} === 'dark'")
-    page.locator("details.fold summary").nth(1).click()
+    plumbing = page.locator("details.fold:not(.fold-experiment)")
+    plumbing.locator("summary").nth(1).click()
     page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {theme}; }})")
     assert page.pdf()[:4] == b"%PDF"
     assert page.evaluate("window.printed") == "light"
     assert page.evaluate(theme) == "dark"
     page.emulate_media(media="print")
-    assert page.locator("details.fold:visible").count() == 1
+    shown = [fold for fold in plumbing.all() if fold.is_visible()]
+    assert [fold.get_attribute("open") for fold in shown] == [""]
+    experiments = page.locator("details.fold-experiment .highlight")  # they are part of the text
+    assert experiments.count() == experiments.locator("visible=true").count() > 1
     assert page.locator("details.fold summary:visible").count() == 0
     context.close()
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.site import book
 from tests.site.conftest import PHONE, WIDE, Visit
-from tests.site.test_accessibility import OPTIONS
+from tests.site.test_accessibility import DARK, OPTIONS
 from tests.site.test_ledger import OPEN_ALL
 from tests.site.test_pages import STICKING_OUT
 

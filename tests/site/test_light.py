@@ -237,7 +237,7 @@ def test_colours_and_sizes_are_right_from_the_start(
     early.route("**/*.js*", lambda route: route.abort())
     assert looks(early, address) == complete
     assert looks(browser.new_context(**options, java_script_enabled=False), address) == complete
-    assert complete["page"][2] == "17px"
+    assert complete["page"][2] == "16px"
     assert complete["logos"] == ["logo.svg" if scheme == "light" else "logo-dark.svg"]
 
 
