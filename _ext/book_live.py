@@ -6,17 +6,23 @@ A page with a live model gets the scripts, deferred; the weights are fetched whe
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 SCRIPTS = Path(__file__).parent / "live"
 MOUNT = re.compile(r'<div class="live" data-live="([\w-]+)"')
+STILL = re.compile(
+    r'(data-live="([\w-]+)".*?<img class="live-still") src="data:image/png;base64,([^"]+)"', re.DOTALL
+)
 
 
 def copy_files(app: Sphinx) -> None:
@@ -44,7 +50,25 @@ def add_scripts(app: Sphinx, page: str, _template: str, _context: dict, tree: An
             )
 
 
+def take_out_stills(app: Sphinx, _page: str, _template: str, context: dict, _tree: Any) -> None:
+    """Put the still pictures into files of their own, which are fetched when they come into view."""
+    folder = Path(app.outdir, app.builder.imagedir)
+
+    def in_file(match: re.Match[str]) -> str:
+        before, name, encoded = match.groups()
+        data = base64.b64decode(encoded)
+        width, height = Image.open(io.BytesIO(data)).size
+        folder.mkdir(exist_ok=True)
+        (folder / f"live-{name}.png").write_bytes(data)
+        address = f"{context['content_root']}{app.builder.imagedir}/live-{name}.png"
+        return f'{before} src="{address}" width="{width}" height="{height}"'
+
+    if "body" in context:
+        context["body"] = STILL.sub(in_file, context["body"])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", copy_files)
     app.connect("html-page-context", add_scripts)
+    app.connect("html-page-context", take_out_stills)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

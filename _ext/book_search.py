@@ -229,7 +229,8 @@ def without_own_scripts(
 ) -> None:
     """Leave out Sphinx's script that marks what its search has found."""
     scripts = context.get("script_files", [])
-    context["script_files"] = [s for s in scripts if "sphinx_highlight.js" not in str(s)]
+    # in place: to this very list others add the scripts of a page
+    scripts[:] = [s for s in scripts if "sphinx_highlight.js" not in str(s)]
 
 
 def search_page(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:

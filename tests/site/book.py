@@ -126,7 +126,8 @@ class Document(html.parser.HTMLParser):
             self.ids.append(name)
         if tag == "a" and attributes.get("href"):
             self.links.append(attributes["href"] or "")
-        if tag == "link" and attributes.get("rel") != "canonical" and attributes.get("href"):
+        says_where = attributes.get("rel") in {"canonical", "alternate"}  # and fetches nothing
+        if tag == "link" and attributes.get("href") and not says_where:
             self.resources.append(attributes["href"] or "")
         if tag in {"script", "img", "iframe", "source", "video"} and attributes.get("src"):
             self.resources.append(attributes["src"] or "")

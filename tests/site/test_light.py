@@ -8,6 +8,7 @@ count: they wait, and browsers fetch them some way before they are seen.
 import functools
 import gzip
 import http.server
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -201,15 +202,17 @@ def test_a_page_is_light(browser: Browser, host: str, reader: Line, name: str) -
 @pytest.mark.parametrize("name", FEW)
 @pytest.mark.parametrize("window", [LAPTOP, PHONE], ids=["laptop", "phone"])
 def test_a_page_is_quick(browser: Browser, host: str, name: str, window: dict) -> None:
-    wrong = {}
-    for _ in range(3):  # a busy machine can only make it slower
+    limits = {"paint": LARGEST_PAINT, "settled": SETTLED, "shift": SHIFT}
+    least: dict[str, float] = {}
+    for _ in range(8):  # a busy machine can only make it slower
         context = browser.new_context(viewport=window)
         line = Line(context.new_page())
         line.cdp.send("Network.emulateNetworkConditions", LINE)
         seen = line.open(f"{host}{name}.html")
         context.close()
-        limits = {"paint": LARGEST_PAINT, "settled": SETTLED, "shift": SHIFT}
-        wrong = {key: seen[key] for key, limit in limits.items() if not 0 <= seen[key] <= limit}
+        seen["paint"] = seen["paint"] or math.inf  # nothing was painted yet
+        least = {key: min(seen[key], least.get(key, seen[key])) for key in limits}
+        wrong = {key: value for key, value in least.items() if value > limits[key]}
         if not wrong:
             return
     pytest.fail(f"{name}: {wrong}", pytrace=False)
