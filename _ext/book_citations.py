@@ -1,7 +1,7 @@
 """A chapter's references at its end: what it cites, and the sources of its claims.
 
-Each leads to the full list on the page `references`; a citation in the text leads to the page's own
-list, and shows the reference (`book_notes.py`).
+The list is folded. A citation in the text shows its reference (`book_notes.py`) and leads to it;
+from there one comes to the full list on the page `references`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,20 @@ from sphinxcontrib.bibtex.transforms import node_text_transform
 TITLE = "References of this page"
 ANCHOR = "this-pages-references"
 BACKEND = find_plugin("pybtex.backends", "docutils")()
+
+
+class folded(nodes.General, nodes.Element):
+    """The list, behind a line that says how long it is."""
+
+
+def visit_folded(self: Any, node: folded) -> None:
+    count = node["count"]
+    works = "1 work" if count == 1 else f"{count} works"
+    self.body.append(f'<details class="references-fold"><summary>{works}</summary>\n')
+
+
+def depart_folded(self: Any, _node: folded) -> None:
+    self.body.append("</details>\n")
 
 
 def sources_of(app: Sphinx, document: nodes.document) -> set[str]:
@@ -53,7 +67,7 @@ def add_list(app: Sphinx, document: nodes.document) -> None:
             # An inline, no paragraph: it is no part of the text that takes time to read.
             line = nodes.inline("", "", label, classes=["reference"])
             items += nodes.list_item("", line, ids=[f"cited-{key}"])
-        section += items
+        section += folded("", items, count=len(keys))
         document.note_explicit_target(section, section)
         head += section
 
@@ -86,6 +100,7 @@ def write_list(app: Sphinx, document: nodes.document, page: str) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("book_notes")
+    app.add_node(folded, html=(visit_folded, depart_folded))
     app.connect("doctree-read", add_list, priority=400)  # before the table of contents is made
     app.connect("doctree-resolved", write_list)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

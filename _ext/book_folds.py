@@ -4,6 +4,7 @@ A cell's tag says what it is, and what runs in the sections of experiments (the 
 the library, real data, trials) is an experiment; the notebook itself stays as it is. On the site
 its code stands behind a summary that says what it defines and counts its lines ("Set-up: SmallBlock
 · 22 lines"), its outputs stay visible.
+Neighbours of one kind fold together, up to the first that has an output.
 A fold is a `<details>`: it opens without a script, by keyboard, and for the browser's own search.
 *Show all code*, in the header of such a page, opens all of them and is remembered (`folds.js`).
 """
@@ -51,8 +52,13 @@ def label_of(kind: str, code: str) -> str:
     'Set-up: smooth · 1 line'
     >>> label_of("plot", "plt.show()")
     'Plotting code · 1 line'
+    >>> label_of("check", "def a(): ...\\ndef b(): ...\\ndef c(): ...\\ndef d(): ...")
+    'Check: a, b and 2 more · 4 lines'
     """
-    names = ", ".join(re.findall(r"^(?:class|def) (\w+)", code, re.M))
+    found = re.findall(r"^(?:class|def) (\w+)", code, re.M)
+    names = (
+        ", ".join(found) if len(found) < 4 else f"{', '.join(found[:2])} and {len(found) - 2} more"
+    )
     count = len(code.splitlines())
     what = f"{LABELS[kind]}: {names}" if names else LABELS[kind]
     return f"{what} · {count} {'line' if count == 1 else 'lines'}"
@@ -79,6 +85,25 @@ def in_experiment(node: nodes.Node) -> bool:
     return False
 
 
+def join(folded: fold) -> None:
+    """Take the cell before into a fold, if it is folded as the same kind and has no output."""
+    cell = folded.parent
+    place = cell.parent.index(cell)
+    before = cell.parent[place - 1] if place else None
+    if isinstance(before, nodes.container) and [type(child) for child in before] == [fold]:
+        (other,) = before
+        if other["kind"] == folded["kind"]:
+            folded["code"] = f"{other['code']}\n{folded['code']}"
+            folded[:0] = other.children
+            cell.parent.remove(before)
+
+
+def is_folded(source: nodes.Element) -> bool:
+    """Whether the code of a cell is folded."""
+    kind = kind_of(source.parent) is not None or in_experiment(source)
+    return kind and not in_solution(source)
+
+
 class FoldCells(SphinxPostTransform):
     """Wrap the source of tagged cells."""
 
@@ -89,11 +114,12 @@ class FoldCells(SphinxPostTransform):
         for source in list(self.document.findall(nodes.container)):
             if source.get("nb_element") != "cell_code_source":
                 continue
-            kind = kind_of(source.parent) or ("experiment" if in_experiment(source) else None)
-            if kind is not None and not in_solution(source):
+            if is_folded(source):
+                kind = kind_of(source.parent) or "experiment"
                 wrapped = fold(kind=kind, code=source.astext())
                 source.replace_self(wrapped)
                 wrapped += source
+                join(wrapped)
 
 
 def visit_fold(self: Any, node: fold) -> None:

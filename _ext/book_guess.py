@@ -1,8 +1,9 @@
 """Guess first: what gives a verdict away is marked, so that `guess.js` can hide it.
 
 On a chapter's page that is the line of the box (`book_page.py`), most of the card, and what stands
-between the card and the next heading or the next trial's introduction; *In short* is hidden until
-all claims of the page are guessed. Without a script and on paper nothing is hidden.
+between the card and the next heading or the next trial's introduction; *In short* and the summary
+are hidden until all claims of the page are guessed. Overviews do not count verdicts meanwhile, and
+the search does not tell them. Without a script and on paper nothing is hidden.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from book_folds import kind_of
+from book_overview import chapter_facts
 from book_page import cards_of, is_chapter, trials_box
 from book_redirects import anchors
 from book_verdicts import spoiler, spoils
@@ -20,6 +22,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 SCRIPT = Path(__file__).with_name("guess.js")
+HIDDEN = "Hidden until you have guessed all claims of this page."
 
 
 def cell_of(node: nodes.Element) -> nodes.Element:
@@ -87,10 +90,19 @@ def mark_page(app: Sphinx, document: nodes.document) -> None:
         box.parent[place:place] = anchors(root, page.removeprefix("chapters/"), "trial")
     for strong in list(document.findall(nodes.strong)):
         if strong.astext().startswith("In short") and isinstance(strong.parent, nodes.paragraph):
-            paragraph = strong.parent
-            box = spoiler("", classes=["in-short", "spoils-page"])
-            paragraph.replace_self(box)
-            box += paragraph
+            hide_told(strong.parent.parent, strong.parent.parent.index(strong.parent), 1)
+    for section in document.findall(nodes.section):
+        if "summary" in section["ids"] and cards:
+            hide_told(section, 1, len(section) - 1)
+
+
+def hide_told(section: nodes.Element, start: int, count: int) -> None:
+    """Wrap what tells the results of the whole page, and say where it is hidden."""
+    told = section.children[start : start + count]
+    box = spoiler("", classes=["in-short", "spoils-page"])
+    del section[start : start + count]
+    box += told
+    section.insert(start, [nodes.paragraph("", HIDDEN, classes=["guess-hidden"]), box])
 
 
 def claims_on(tree: nodes.document) -> list[str]:
@@ -102,7 +114,7 @@ def claims_on(tree: nodes.document) -> list[str]:
 def add_script(_app: Sphinx, _page: str, _template: str, context: dict, tree: Any) -> None:
     """Give pages with verdicts the script, in the head: a verdict must not flash."""
     claims = claims_on(tree) if tree is not None else []
-    if claims:
+    if claims or (tree is not None and any(tree.findall(chapter_facts))):
         text = SCRIPT.read_text(encoding="utf-8").replace("CLAIMS_HERE", json.dumps(claims))
         context["metatags"] = context.get("metatags", "") + f"\n    <script>\n{text}</script>"
 

@@ -7,6 +7,7 @@ A page with a live model gets the scripts, deferred; the weights are fetched whe
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import re
 import shutil
@@ -20,8 +21,10 @@ from sphinx.errors import ExtensionError
 
 SCRIPTS = Path(__file__).parent / "live"
 MOUNT = re.compile(r'<div class="live" data-live="([\w-]+)"')
+SIZE = re.compile(r'(<div class="live" data-live="([\w-]+)" data-kilobytes=)"\d+"')
 STILL = re.compile(
-    r'(data-live="([\w-]+)".*?<img class="live-still") src="data:image/png;base64,([^"]+)"', re.DOTALL
+    r'(data-live="([\w-]+)".*?<img class="live-still") src="data:image/png;base64,([^"]+)"',
+    re.DOTALL,
 )
 
 
@@ -50,8 +53,8 @@ def add_scripts(app: Sphinx, page: str, _template: str, _context: dict, tree: An
             )
 
 
-def take_out_stills(app: Sphinx, _page: str, _template: str, context: dict, _tree: Any) -> None:
-    """Put the still pictures into files of their own, which are fetched when they come into view."""
+def settle(app: Sphinx, _page: str, _template: str, context: dict, _tree: Any) -> None:
+    """Put still pictures into files of their own, and say how much comes over the line."""
     folder = Path(app.outdir, app.builder.imagedir)
 
     def in_file(match: re.Match[str]) -> str:
@@ -63,12 +66,16 @@ def take_out_stills(app: Sphinx, _page: str, _template: str, context: dict, _tre
         address = f"{context['content_root']}{app.builder.imagedir}/live-{name}.png"
         return f'{before} src="{address}" width="{width}" height="{height}"'
 
+    def with_size(match: re.Match[str]) -> str:
+        weights = Path(app.outdir, "_static", "live", "weights", f"{match[2]}.js").read_bytes()
+        return f'{match[1]}"{max(1, round(len(gzip.compress(weights)) / 1000))}"'
+
     if "body" in context:
-        context["body"] = STILL.sub(in_file, context["body"])
+        context["body"] = SIZE.sub(with_size, STILL.sub(in_file, context["body"]))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", copy_files)
     app.connect("html-page-context", add_scripts)
-    app.connect("html-page-context", take_out_stills)
+    app.connect("html-page-context", settle)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,6 @@
 """The head and the foot of a chapter page, made from records so that they cannot be out of date.
 
-Head: how long the text takes to read, beside the run time, and below the title block a box with
+Head: how long the page takes to read, beside the run time, and below the title block a box with
 the page's claims from `chapters/claims.yml`, each with its verdict and a link to its card. A card
 leads back to its entry in the ledger. Foot (`page-foot.html`): the licences, how to cite the book,
 and the last of the page's runs under `chapters/replications/`.
@@ -17,7 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from book_folds import in_solution
+from book_folds import in_solution, is_folded
 from book_ledger import claims_in, page_of, runs_of
 from book_verdicts import COUNTED, SWITCH, VERDICTS, spoils, verdict_of
 from docutils import nodes
@@ -31,6 +31,8 @@ CARD = re.compile(r'<div class="claim-card [^"]*" id="trial-([\w-]+)"')
 LEDGER = "claims"
 TITLE = "On trial on this page"
 WORDS_A_MINUTE = 200
+# A line of code, a displayed formula and a figure take a reader as long as so many words.
+LINE, FORMULA, FIGURE = 6, 40, 60
 
 
 class trials_box(nodes.General, nodes.Element):
@@ -52,12 +54,19 @@ def in_cell(node: nodes.Node) -> bool:
 
 
 def reading_minutes(document: nodes.document) -> int:
-    """The time a page's text takes, in steps of five minutes: no code, no folded solution."""
-    kinds = nodes.paragraph, nodes.title, nodes.math_block
-    texts = (node for kind in kinds for node in document.findall(kind))
-    prose = (text for text in texts if not in_cell(text) and not in_solution(text))
-    words = sum(len(text.astext().split()) for text in prose)
-    return max(5, 5 * round(words / WORDS_A_MINUTE / 5))
+    """The minutes that a page takes, without what is folded: a rough measure."""
+
+    def shown(*kinds: type[nodes.Element]) -> list[nodes.Element]:
+        found = [node for kind in kinds for node in document.findall(kind)]
+        return [node for node in found if not in_solution(node)]
+
+    texts = [text for text in shown(nodes.paragraph, nodes.title) if not in_cell(text)]
+    words = sum(len(text.astext().split()) for text in texts)
+    words += FORMULA * len(shown(nodes.math_block)) + FIGURE * len(shown(nodes.figure))
+    for cell in shown(nodes.container):
+        if cell.get("nb_element") == "cell_code_source" and not is_folded(cell):
+            words += LINE * len(cell.astext().splitlines())
+    return max(1, round(words / WORDS_A_MINUTE))
 
 
 def cards_of(document: nodes.document) -> dict[str, nodes.raw]:
@@ -94,7 +103,10 @@ def box_of(claims: list[dict]) -> trials_box:
 
 def link_to_ledger(card: nodes.raw, address: str) -> None:
     """Write a link into the foot of a card, whose HTML is a notebook's stored output."""
-    link = f'<p class="card-ledger"><a href="{escape(address)}">This claim in the ledger</a></p>'
+    help_at = f"{address.partition('#')[0]}#how-to-read-a-card"
+    links = {"This claim in the ledger": address, "How to read this card": help_at}
+    found = (f'<a href="{escape(url)}">{words}</a>' for words, url in links.items())
+    link = f'<p class="card-ledger">{" · ".join(found)}</p>'
     head, end, tail = card.astext().rpartition("</div>")
     card.rawsource = head + link + end + tail
     card.children = [nodes.Text(card.rawsource)]
@@ -120,7 +132,7 @@ def add_head(app: Sphinx, document: nodes.document) -> None:
     block = list(takewhile(lambda node: isinstance(node, nodes.TextElement), head))
     for paragraph in block:
         if "; runs in about" in paragraph.astext():
-            time = f"The text takes about {reading_minutes(document)} minutes to read."
+            time = f"Reading takes about {reading_minutes(document)} minutes."
             paragraph += [nodes.Text(" "), nodes.emphasis("", time, classes=["reading-time"])]
     if shown:
         head.insert(len(block), box_of([claims[name] for name in shown]))

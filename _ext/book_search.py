@@ -25,6 +25,7 @@ from book_ledger import claims_in, page_of
 from book_page import is_chapter
 from book_verdicts import WORDS
 from docutils import nodes
+from pybtex.database import Entry as BibEntry
 from pylatexenc.latex2text import LatexNodes2Text
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -56,15 +57,36 @@ def formula(latex: str) -> str:
     return unicodedata.normalize("NFKC", text)  # bold letters are letters
 
 
+def citation(node: addnodes.pending_xref) -> str:
+    """A citation as it stands in the text: authors and year."""
+    entries = node.document.settings.env.get_domain("cite").bibdata.data.entries
+    found = [entries[key.strip()] for key in node["reftarget"].split(",") if key.strip() in entries]
+    return "; ".join(authors_and_year(entry) for entry in found)
+
+
+def authors_and_year(entry: BibEntry) -> str:
+    """The authors of a reference, by their last names, and its year.
+
+    >>> from pybtex.database import Person
+    >>> kafka = BibEntry("book", {"year": "1925"}, {"author": [Person("Franz Kafka")]})
+    >>> authors_and_year(kafka)
+    'Kafka 1925'
+    """
+    people = entry.persons.get("author") or entry.persons.get("editor") or []
+    last = [" ".join(LATEX.latex_to_text(name) for name in person.last_names) for person in people]
+    who = f"{last[0]} et al." if len(last) > 2 else " and ".join(last)
+    return f"{who} {entry.fields.get('year', '')}".strip()
+
+
 def plain(node: nodes.Node) -> str:
-    """The words of a node: formulas as plain text, no citations, no raw HTML, no code cells."""
+    """The words of a node: formulas as plain text, no raw HTML, no code cells."""
     if isinstance(node, nodes.Text):
         return node.astext()
     if isinstance(node, nodes.math):
         return formula(node.astext())
     if isinstance(node, addnodes.pending_xref):
         if node["refdomain"] == "cite":
-            return re.sub(r"^(\D+)(\d{4})\w?$", r"\1 \2", node["reftarget"]).capitalize()
+            return citation(node)
         if not node.get("refexplicit") and node["reftype"] in NAMED:
             return NAMED[node["reftype"]]
     if isinstance(node, nodes.math_block):

@@ -38,7 +38,9 @@
   // What is read stays where it is on the screen, whatever opens or closes above it.
   function inPlace(change) {
     const blocks = document.querySelectorAll("article :is(.cell, p, h2, h3, figure)");
-    const read = [...blocks].find((block) => block.getBoundingClientRect().top > 60); // the header
+    const header = document.querySelector(".breadcrumbs, .bd-header-article")?.getBoundingClientRect();
+    const edge = Math.max(60, header?.bottom ?? 0);
+    const read = [...blocks].find((block) => block.getBoundingClientRect().top > edge);
     const top = read?.getBoundingClientRect().top;
     root.style.overflowAnchor = "none"; // the browser must not move it as well
     change();

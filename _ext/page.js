@@ -48,7 +48,10 @@
     view.append(image);
 
     image.removeAttribute("loading");
-    const fits = () => view.clientWidth;
+    // On a phone the width is filled, and the rest scrolled to; on a larger screen all is in view.
+    const small = matchMedia("(max-width: 767.98px)").matches;
+    const shape = image.naturalWidth / image.naturalHeight || Infinity;
+    const fits = () => (small ? view.clientWidth : Math.min(view.clientWidth, view.clientHeight * shape));
     let width = 0;
     const zoom = (factor) => {
       const before = width || fits();
@@ -77,7 +80,7 @@
     });
     figure.after(dialog); // where the style of the text's figures holds
     dialog.showModal();
-    zoom(Math.max(1, (image.naturalWidth || 2 * fits()) / fits())); // its text in its own size
+    zoom(small ? Math.max(1, (image.naturalWidth || 2 * fits()) / fits()) : 1); // its text in its own size
     view.scrollTo(0, 0);
     view.focus();
   }
@@ -96,8 +99,13 @@
 
   function showCurrent() {
     const bar = document.querySelector(".bd-sidebar-primary");
-    const current = [...(bar?.querySelectorAll("li.active > a") ?? [])].pop();
+    const current = [...document.querySelectorAll(".bd-docs-nav li.active > a")].pop();
     if (!current) return;
+    const drawer = current.closest("dialog"); // on a phone
+    if (drawer) {
+      current.scrollIntoView({ block: "center" });
+      return;
+    }
     const [box, own] = [bar.getBoundingClientRect(), current.getBoundingClientRect()];
     const list = bar.querySelector(".bd-docs-nav").closest(".sidebar-primary-item");
     const above = list.previousElementSibling; // logo and search stay above the list
@@ -107,12 +115,20 @@
     }
   }
 
+  // What an address leads to may stand in something that is folded.
+  function unfold() {
+    const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let up = place; up; up = up.parentElement) if (up.localName === "details") up.open = true;
+  }
+
+  addEventListener("hashchange", unfold);
   document.addEventListener("click", (event) => {
     const { target } = event;
     const link = target.closest("a.headerlink");
     if (link) copy(link);
-    const small = matchMedia("(max-width: 767.98px)").matches;
-    const picture = small && target.closest("article figure > img");
+    if (target.closest(".primary-toggle")) setTimeout(showCurrent, 100);
+    if (target.closest("dialog a[href^='#']")) target.closest("dialog").close(); // the contents, on a phone
+    const picture = target.closest("article figure > img");
     const wanted = picture ? picture.parentElement.querySelector("a.enlarge") : target.closest("a.enlarge");
     if (wanted && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
@@ -126,5 +142,6 @@
       new MutationObserver(() => name(toggle)).observe(toggle, { attributes: true });
     });
     showCurrent();
+    unfold();
   });
 })();

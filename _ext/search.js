@@ -34,6 +34,15 @@
   const marked = (parts, text) =>
     parts(text).map(([piece, found]) => (found ? element("mark", {}, piece) : piece));
 
+  // Whether the reader wants to guess verdicts first (guess.js).
+  function guessing() {
+    try {
+      return JSON.parse(localStorage.getItem("book-guess-first"))?.on === true;
+    } catch {
+      return false; // storage is forbidden, or what is there is not ours
+    }
+  }
+
   // The sentence with most of the words that were found, and what follows it; of a claim the verdict.
   function snippet(text, parts, verdictFirst) {
     const sentences = text.match(/.+?(?:[.?!:](?=\s)|$)\s*/gsu) ?? [];
@@ -60,7 +69,7 @@
     const about = element("span", { class: "search-where" });
     about.append(element("span", { class: "search-kind" }, KINDS[entry.kind]), ` ${where.join(" › ")}`);
     const title = element("span", { class: "search-title" }, ...marked(parts, entry.title));
-    const text = snippet(entry.text, parts, entry.kind === "claim");
+    const text = entry.kind === "claim" && guessing() ? "" : snippet(entry.text, parts, entry.kind === "claim");
     const link = element("a", { href: url }, title, " ", about);
     if (text) link.append(" ", element("span", { class: "search-snippet" }, ...marked(parts, text)));
     return element("li", {}, link);

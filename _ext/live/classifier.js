@@ -319,7 +319,7 @@
       judge();
     }
 
-    board.addEventListener("pointerdown", (event) => place((cursor = toPlane(board.place(event)))));
+    board.addEventListener("click", (event) => place((cursor = toPlane(board.place(event)))));
     for (const change of ["focus", "blur"]) board.addEventListener(change, () => board.redraw());
     board.addEventListener("keydown", (event) => {
       const step = arrow(event);

@@ -35,6 +35,7 @@ def test_a_page_lists_what_it_cites(address: str, name: str) -> None:
     section = page.select("article section > section")[-1]
     assert section.h2.text.startswith("References of this page")
     items = section.select("ul.references > li")
+    assert section.summary.text == f"{len(items)} works"
     assert {item["id"] for item in items} == {f"cited-{key}" for key in sources_of(name)}
     full = article_of("references")
     for item in items:

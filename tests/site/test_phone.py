@@ -16,7 +16,7 @@ HIDING = """() => [...document.querySelectorAll("article *")].filter((box) => {
   const style = getComputedStyle(box);
   return box.clientWidth > 1 && box.scrollWidth > box.clientWidth + 1
     && style.overflowX !== "visible"
-    && !box.closest("svg, span.math, .katex-mathml, mjx-container");
+    && !box.closest("svg, span.math, .katex-mathml");
 }).map((box) => ({
   what: `${box.tagName}.${box.className}: ${box.textContent.slice(0, 60)}`,
   scrolls: /auto|scroll/.test(getComputedStyle(box).overflowX),
