@@ -30,6 +30,9 @@ FOLDER = "katex"
 # What KaTeX says of the TeX source is of no use on the page; ½ is no LaTeX, but a formula.
 OPTIONS = {"output": "htmlAndMathml", "throwOnError": True, "strict": "ignore"}
 ANNOTATION = re.compile(r"<annotation\b.*?</annotation>", re.DOTALL)
+# Below or above a letter, KaTeX writes a named function such as max as two things, where MathML has
+# room for one: the function, and a mark that it is applied.
+APPLIED = re.compile("<mo>\u2061</mo>(?=</ms(ub|up|ubsup)>)")
 UNNUMBERED = re.compile(r"\\(begin|end)\{(align|alignat|equation|gather)\}")
 # The fonts of nearly all formulas. Others are fetched by the pages that need them.
 AT_ONCE = {
@@ -75,7 +78,7 @@ def typeset(formula: str, display: bool = False) -> str:
         # The message goes on with the script itself, in one line.
         why = str(error).split("\n")[0].partition("KaTeX parse error: ")[2]
         raise FormulaError(why.replace("\u0332", "") or str(error)[:200]) from error
-    return ANNOTATION.sub("", html)
+    return APPLIED.sub("", ANNOTATION.sub("", html))
 
 
 def set_formula(formula: str, display: bool, node: nodes.Element) -> str:

@@ -34,7 +34,7 @@ import pytest  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 from tests.notebooks import guard  # noqa: E402
-from tests.site.chromium import ARGUMENTS, NoChromiumError, find_chromium  # noqa: E402
+from tools.chromium import ARGUMENTS, NoChromiumError, find_chromium  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.site.chromium import NoChromiumError
 from tools import archive, book, page_code, student
+from tools.chromium import NoChromiumError
 from tools.paper import epub, pdf
 from tools.paper.pages import BUILT, NotBuiltError, chromium, gather
 

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from tests.site.chromium import NoChromiumError, find_chromium
+from tools.chromium import NoChromiumError, find_chromium
 
 
 def chromium() -> str:

@@ -24,6 +24,11 @@ def test_a_formula_is_set_for_the_eye_and_for_screen_readers() -> None:
     assert "tabindex" not in html
 
 
+def test_a_function_below_a_letter_is_one_part_of_it() -> None:
+    mathml = book_math.typeset(r"\lambda_{\max}").split("</semantics>")[0]
+    assert "<msub><mi>λ</mi><mi>max</mi></msub>" in mathml
+
+
 def test_a_formula_that_cannot_be_set_says_where_and_why() -> None:
     with pytest.raises(book_math.FormulaError, match=r"control sequence: \\nosuch at pos"):
         book_math.typeset(r"x + \nosuch{y}")

@@ -21,16 +21,14 @@ from urllib.request import url2pathname
 from lxml import etree
 from pygments.formatters import HtmlFormatter
 
-from tests.site.chromium import NoChromiumError
 from tools import archive, book
+from tools.chromium import NoChromiumError
 from tools.paper.pages import XHTML, NotBuiltError, Page, about, chromium, gather, written
 
 NAME = "deep-learning-tested.epub"
 STYLE = Path(__file__).with_name("epub.css")
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 SVG = "{http://www.w3.org/2000/svg}"
-# What holds a formula twice: set for the eye, and as MathML. Of MathJax and KaTeX.
-SET = f"{XHTML}mjx-container", f"{XHTML}span"
 # Attributes that scripts and screens need, and that an EPUB may not have.
 ON_SCREEN = re.compile(r"data-.*|tabindex|focusable|align|border|valign|columnspacing|rowspacing")
 
@@ -80,13 +78,11 @@ PACKAGE = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def with_mathml(article: Any) -> None:
-    """Keep of each formula its MathML."""
-    for element in list(article.iter(*SET)):
-        if element.tag == SET[0] or "katex" in element.get("class", "").split():
+    """Keep of each formula, which KaTeX sets for the eye and says in MathML, the MathML."""
+    for element in list(article.iter(f"{XHTML}span")):
+        if "katex" in element.get("class", "").split():
             formula = element.find(f".//{MATHML}math")
             formula.tail = element.tail
-            if element.get("display") == "true":
-                formula.set("display", "block")
             element.getparent().replace(element, formula)
 
 

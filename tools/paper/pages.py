@@ -23,14 +23,14 @@ import yaml
 from lxml import etree
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.site.chromium import ARGUMENTS, find_chromium
 from tools import book
+from tools.chromium import ARGUMENTS, find_chromium
 
 BUILT = book.ROOT / "_build" / "html"
 GATHER = Path(__file__).with_name("gather.js").read_text(encoding="utf-8")
 XHTML = "{http://www.w3.org/1999/xhtml}"
 # Pages that are of use on the site only.
-NOT_ON_PAPER = {"downloads"}
+NOT_ON_PAPER = {"downloads", "status"}
 
 
 class NotBuiltError(RuntimeError):
@@ -48,7 +48,7 @@ class Page:
         article: what is on it, as XHTML. Links and images have absolute addresses.
         site: the address of the folder that the page was read from, ending in a slash.
         published: the address at which the book is published, ending in a slash.
-        sheets: the addresses of the style sheets of the site, and the `style` a script has written.
+        sheets: the addresses of the style sheets of the site.
     """
 
     name: str
@@ -58,7 +58,6 @@ class Page:
     site: str
     published: str
     sheets: list[str] = field(default_factory=list)
-    style: str = ""
 
     @property
     def key(self) -> str:
@@ -181,8 +180,6 @@ def gather(browser: Browser, only: list[str] | None = None, built: Path = BUILT)
         article = etree.fromstring(found["article"])
         published = found["address"].removesuffix(f"{name}.html")
         title = text_of(article.find(f".//{XHTML}h1"))
-        pages.append(
-            Page(name, depth, title, article, site, published, found["sheets"], found["style"])
-        )
+        pages.append(Page(name, depth, title, article, site, published, found["sheets"]))
     context.close()
     return pages

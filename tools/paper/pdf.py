@@ -13,6 +13,7 @@ import argparse
 import io
 import re
 import sys
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -20,9 +21,19 @@ import pikepdf
 from lxml import etree
 from playwright.sync_api import Browser
 
-from tests.site.chromium import NoChromiumError
 from tools import book
-from tools.paper.pages import BUILT, XHTML, NotBuiltError, Page, about, chromium, gather, written
+from tools.chromium import NoChromiumError
+from tools.paper.pages import (
+    BUILT,
+    XHTML,
+    NotBuiltError,
+    Page,
+    about,
+    chromium,
+    gather,
+    text_of,
+    written,
+)
 
 NAME = "deep-learning-tested.pdf"
 STYLE = Path(__file__).with_name("pdf.css")
@@ -114,7 +125,7 @@ def document(pages: list[Page], numbers: dict[str, int]) -> str:
             articles.append(etree.tostring(page.article, encoding="unicode"))
     sheets = list(dict.fromkeys(sheet for page in pages for sheet in page.sheets))
     links = [f'<link rel="stylesheet" href="{escape(sheet)}"/>' for sheet in sheets]
-    style = "\n".join([STYLE.read_text(encoding="utf-8"), *running, *{p.style for p in pages}])
+    style = "\n".join([STYLE.read_text(encoding="utf-8"), *running])
     title = escape(book.config()["title"])
     return (
         '<html xmlns="http://www.w3.org/1999/xhtml" lang="en" data-theme="light" data-mode="light">'
@@ -140,7 +151,8 @@ def print_pages(browser: Browser, pages: list[Page], folder: Path) -> bytes:
     tab.set_default_timeout(0)
     numbers: dict[str, int] = {}
     for _ in range(2):
-        source.write_text(document(pages, numbers), encoding="utf-8")
+        text = document(pages, numbers)
+        source.write_text(text, encoding="utf-8")
         tab.goto(source.resolve().as_uri(), wait_until="load")
         tab.evaluate("() => document.fonts.ready.then(() => null)")
         printed = tab.pdf(
@@ -149,7 +161,7 @@ def print_pages(browser: Browser, pages: list[Page], folder: Path) -> bytes:
         numbers = page_numbers(printed, pages)
     tab.close()
     source.unlink()
-    return finished(printed)
+    return finished(printed, headings(text))
 
 
 def page_numbers(printed: bytes, pages: list[Page]) -> dict[str, int]:
@@ -159,12 +171,34 @@ def page_numbers(printed: bytes, pages: list[Page]) -> dict[str, int]:
         return {page.key: sheets[pdf.Root.Dests[f"/{page.key}"][0].objgen] for page in pages}
 
 
-def finished(printed: bytes) -> bytes:
-    """The PDF as it is handed out: half as large, named, the same whenever it was printed."""
+def headings(text: str) -> list[str]:
+    """The words of all headings of a document, in their order."""
+    levels = [f"{XHTML}h{level}" for level in range(1, 7)]
+    return [text_of(heading) for heading in etree.fromstring(text).iter(*levels)]
+
+
+def bookmarks(marks: list[pikepdf.OutlineItem]) -> Iterator[pikepdf.OutlineItem]:
+    """Bookmarks and those below them, in the order of the document."""
+    for mark in marks:
+        yield mark
+        yield from bookmarks(mark.children)
+
+
+def finished(printed: bytes, titles: list[str]) -> bytes:
+    """The PDF as it is handed out: half as large, named, the same whenever it was printed.
+
+    Args:
+        printed: what Chromium has printed.
+        titles: what the bookmarks are called: Chromium doubles the words of a heading that would
+            not fit on its sheet and stands on the next.
+    """
     date = f"D:{written():%Y%m%d%H%M%S}Z"
     out = io.BytesIO()
     with pikepdf.open(io.BytesIO(printed)) as pdf:
-        with pdf.open_outline() as outline:  # parts and pages are seen at once, sections unfold
+        with pdf.open_outline() as outline:
+            for mark, title in zip(bookmarks(outline.root), titles, strict=True):
+                mark.title = title
+            # Parts and pages are seen at once, sections unfold.
             for part in outline.root:
                 part.is_closed = not any(page.children for page in part.children)
                 for page in part.children:

@@ -55,4 +55,6 @@ def find_chromium() -> str:
         if Path(place).exists():
             return place
     how = INSTALL.get(sys.platform, INSTALL["linux"])
-    raise NoChromiumError(f"The tests of the site need Chromium: {how} (or set $CHROMIUM).")
+    raise NoChromiumError(
+        f"PDF, EPUB and the tests of the site need Chromium: {how} (or set $CHROMIUM)."
+    )
