@@ -16,6 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from book_early import load_early
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -136,12 +137,11 @@ def add_template(_app: Sphinx, config: Config) -> None:
     config.templates_path = [*config.templates_path, str(HERE)]
 
 
-def add_button(_app: Sphinx, _page: str, _template: str, context: dict, tree: Any) -> None:
+def add_button(app: Sphinx, _page: str, _template: str, context: dict, tree: Any) -> None:
     """Give pages with folds their script, in the head: the remembered choice must not flash."""
     context["has_folds"] = tree is not None and any(tree.findall(fold))
     if context["has_folds"]:
-        script = f"\n    <script>\n{SCRIPT.read_text(encoding='utf-8')}</script>"
-        context["metatags"] = context.get("metatags", "") + script
+        load_early(app, context, SCRIPT)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

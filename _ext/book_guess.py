@@ -8,11 +8,11 @@ the search does not tell them. Without a script and on paper nothing is hidden.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from book_early import load_early
 from book_folds import kind_of
 from book_overview import chapter_facts
 from book_page import cards_of, is_chapter, trials_box
@@ -111,12 +111,13 @@ def claims_on(tree: nodes.document) -> list[str]:
     return sorted(name.removeprefix("of-") for name in marks if name.startswith("of-"))
 
 
-def add_script(_app: Sphinx, _page: str, _template: str, context: dict, tree: Any) -> None:
+def add_script(app: Sphinx, _page: str, _template: str, context: dict, tree: Any) -> None:
     """Give pages with verdicts the script, in the head: a verdict must not flash."""
     claims = claims_on(tree) if tree is not None else []
     if claims or (tree is not None and any(tree.findall(chapter_facts))):
-        text = SCRIPT.read_text(encoding="utf-8").replace("CLAIMS_HERE", json.dumps(claims))
-        context["metatags"] = context.get("metatags", "") + f"\n    <script>\n{text}</script>"
+        names = f'<meta name="book-claims" content="{" ".join(claims)}" />'
+        context["metatags"] = f"{context.get('metatags', '')}\n    {names}"
+        load_early(app, context, SCRIPT)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

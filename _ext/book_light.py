@@ -60,7 +60,7 @@ def with_few_scripts(page: str) -> str:
         if address in seen or USED.get(address.rpartition("/")[2], "") not in page:
             return ""
         seen.add(address)
-        waits = re.search(r"\b(defer|async|type=)", match[1] + match[3])
+        waits = re.search(r"\b(defer|async|early|type=)", match[1] + match[3])
         return match[0] if waits else match[0].replace("<script", "<script defer", 1)
 
     def once(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """Live models: a page's network runs on the page (`utils.live`), with what the book itself brings.
 
-The scripts of `_ext/live/` and the weights that notebooks have published come to `_static/live/`.
-A page with a live model gets the scripts, deferred; the weights are fetched when a reader asks.
+The scripts of `_ext/live/` and the weights that notebooks have published come to `_static/live/`,
+from where they are fetched when a reader asks. A page with a live model has the button (`live.js`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def copy_files(app: Sphinx) -> None:
     """Bring scripts and weights into the built book."""
     target = Path(app.outdir, "_static", "live")
     (target / "weights").mkdir(parents=True, exist_ok=True)
+    shutil.copy2(SCRIPTS.with_suffix(".js"), target.with_suffix(".js"))
     for script in SCRIPTS.glob("*.js"):
         shutil.copy2(script, target / script.name)
     for weights in Path(app.srcdir, "chapters").glob("*/live/*.js"):
@@ -39,13 +40,14 @@ def copy_files(app: Sphinx) -> None:
 
 
 def add_scripts(app: Sphinx, page: str, _template: str, _context: dict, tree: Any) -> None:
-    """Give a page the scripts of its live models."""
+    """Give a page with live models the script of their buttons."""
     raws = [] if tree is None else [raw.astext() for raw in tree.findall(nodes.raw)]
     models = [name for raw in raws for name in MOUNT.findall(raw)]
-    for name in ["core", *models] if models else []:
+    for name in models:
         if not (SCRIPTS / f"{name}.js").is_file():
             raise ExtensionError(f"{page} publishes {name!r}: write _ext/live/{name}.js.")
-        app.add_js_file(f"live/{name}.js", loading_method="defer")
+    if models:
+        app.add_js_file("live.js", loading_method="defer")
     for name in models:
         if not list(Path(app.srcdir, "chapters").glob(f"*/live/{name}.js")):
             raise ExtensionError(

@@ -2,7 +2,7 @@
 // none flashes: a style sheet of its own hides all that carries a claim's mark but no guess. What the
 // reader chose and guessed is kept in the browser; where that is forbidden, it holds for this page.
 (() => {
-  const CLAIMS = CLAIMS_HERE; // the claims of this page
+  const CLAIMS = document.querySelector("meta[name=book-claims]").content.split(" ").filter(Boolean);
   const KEY = "book-guess-first";
   const WORDS = { supported: "Supported", refuted: "Refuted", depends: "It depends" };
   const HOSTS = ".claim-card.claim-of, .ledger-page .ledger-entry";

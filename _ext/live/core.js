@@ -1,10 +1,9 @@
-/* What all live models share: the registry, the button that fetches the weights, and a few
-   operations on Float32Arrays with a `shape`. A widget registers with
-   bookLive.widget(name, { forward, mount }) and draws into the element that `mount` is given. */
+/* What all live models share: the registry, what sets a model up, and a few operations on
+   Float32Arrays with a `shape`. A widget registers with bookLive.widget(name, { forward, mount })
+   and draws into the element that `mount` is given. */
 window.bookLive = (() => {
   "use strict";
-  const weights = new URL("weights/", document.currentScript.src);
-  const widgets = {}, models = {}, forward = {}, waiting = {};
+  const widgets = {}, models = {}, forward = {};
 
   /* A 16-bit float: sign, five bits of exponent, ten of fraction. */
   function half(u) {
@@ -26,15 +25,10 @@ window.bookLive = (() => {
     return { meta, check, tensor };
   }
 
-  /* The file of weights calls `receive`; a script element works where files are opened from disk. */
-  function load(name) {
-    return (waiting[name] ??= new Promise((resolve, reject) => {
-      const script = document.createElement("script");
-      script.src = new URL(`${name}.js`, weights);
-      script.onload = () => resolve(models[name]);
-      script.onerror = () => { delete waiting[name]; script.remove(); reject(new Error(name)); };
-      document.head.append(script);
-    }));
+  /* The file of weights calls `receive`. */
+  async function load(name) {
+    if (!models[name]) await bookLiveScript(`weights/${name}.js`);
+    return models[name];
   }
 
   /* ---- Operations ---------------------------------------------------------------------------- */
@@ -160,34 +154,17 @@ window.bookLive = (() => {
     return group;
   }
 
-  function offer(place) {
-    const still = place.querySelector(".live-still");
-    const name = place.dataset.live, label = `Run it here (${place.dataset.kilobytes} kB)`;
-    const button = h("button", { type: "button", class: "live-button" }, label);
-    const told = h("p", { class: "live-note", role: "status" });
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      told.textContent = "Loading …";
-      try {
-        const model = await load(name), body = h("div", { class: "live-body" });
-        still?.remove();
-        place.append(body);
-        await widgets[name].mount(body, model);
-        button.remove();
-        told.remove();
-        body.querySelector("input, textarea, button")?.focus({ preventScroll: true });
-      } catch (error) {
-        button.disabled = false;
-        told.textContent = "The weights could not be loaded. Try again, or reload the page.";
-        throw error;
-      }
-    });
-    still ? still.before(button, told) : place.append(button, told);
+  /* Set a model up in its place. */
+  async function start(place) {
+    const name = place.dataset.live, model = await load(name), body = h("div", { class: "live-body" });
+    place.querySelector(".live-still")?.remove();
+    place.append(body);
+    await widgets[name].mount(body, model);
+    body.querySelector("input, textarea, button")?.focus({ preventScroll: true });
   }
 
-  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".live[data-live]").forEach(offer));
   return {
-    forward, models, load, linear, softmax, layerNorm, h, stripes,
+    forward, models, start, linear, softmax, layerNorm, h, stripes,
     colour, canvas, keyed, arrow, button, slider, choice,
     receive(name, content) { models[name] = unpack(content); },
     widget(name, widget) { widgets[name] = widget; forward[name] = widget.forward; },

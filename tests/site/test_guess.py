@@ -67,7 +67,7 @@ def test_nothing_marked_is_shown_before_the_guess(tab: Visit, name: str) -> None
     cards = page.locator(".claim-card")
     assert page.locator(".claim-card .guess").count() == cards.count()
     expect(page.locator(".conclusion:visible, .in-short:visible")).to_have_count(0)
-    assert page.locator(".in-short").count() == 1
+    assert page.locator(".guess-hidden:visible").count() == page.locator(".in-short").count() == 2
     # What is asked is still said: sentence, rule, settings and base.
     for card in cards.all():
         assert re.search(r"the claim asks for .+ base", card.inner_text().replace("\n", " "))
@@ -108,7 +108,8 @@ def test_a_guess_reveals_the_card_and_is_kept(tab: Visit) -> None:
 def test_in_short_comes_back_when_all_is_guessed(tab: Visit) -> None:
     guessing(tab.page, **{claim["id"]: claim["verdict"] for claim in MINE})
     page = look_at(tab, PAGE)
-    expect(page.locator(".in-short")).to_be_visible()
+    expect(page.locator(".in-short").first).to_be_visible()
+    expect(page.locator(".guess-hidden:visible")).to_have_count(0)
     expect(page.locator(".conclusion").first).to_be_visible()
 
 
@@ -209,3 +210,15 @@ def test_conclusions_are_as_wide_as_other_text(tab: Visit) -> None:
         "p => parseFloat(getComputedStyle(p).maxWidth)"
     )
     assert width(".conclusion > p") == width("section > p:not([class])")
+
+
+def test_overviews_and_the_search_keep_quiet_meanwhile(tab: Visit) -> None:
+    guessing(tab.page)
+    page = look_at(tab, "chapters/cnn/index")
+    expect(page.locator(".notebook-facts").first).to_be_visible()
+    expect(page.locator(".notebook-facts .verdict:visible")).to_have_count(0)
+    page.keyboard.press("/")
+    page.keyboard.type("max pooling works better")
+    hit = page.locator(".search-hits li", has=page.locator(".search-kind", has_text="claim")).first
+    expect(hit).to_be_visible()
+    expect(hit.locator(".search-snippet")).to_have_count(0)

@@ -69,7 +69,7 @@ def live(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
     tab.open(PAGES[tab.name])
-    assert not [url for url in asked if "/live/weights/" in url], "weights come unasked"
+    assert not [url for url in asked if "/live/" in url], "what the model needs comes unasked"
     run_here(tab.page, tab.name)
     assert [url for url in asked if f"/live/weights/{tab.name}.js" in url]
     yield tab

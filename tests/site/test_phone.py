@@ -1,7 +1,7 @@
 """The phone: nothing is hidden without a cue, figures open large, buttons can be seen and hit."""
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, expect
 
 from tests.site import book
 from tests.site.conftest import Visit, visit

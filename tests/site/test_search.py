@@ -125,7 +125,7 @@ def test_the_first_letter_is_right_and_a_finished_question_is_not_completed(sear
 
 def test_what_the_book_does_not_have_is_not_found(search: Page) -> None:
     assert hits(search, "xyzzyqwrt") == []
-    expect(search.get_by_role("status")).to_contain_text("Nothing found")
+    expect(search.locator(".search-status")).to_contain_text("Nothing found")
 
 
 def test_every_entry_leads_to_an_anchor_of_its_page() -> None:

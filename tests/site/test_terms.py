@@ -159,7 +159,7 @@ def test_no_term_is_linked_in_a_quotation_or_below_its_own_title(terms: ModuleTy
     page[0] += nodes.paragraph("", said)
     terms.link_terms(page, terms.Finder(entries), "chapters/x/adam", "glossary.html")
     (paragraph,) = page.findall(nodes.paragraph)
-    assert [str(part.astext()) for part in paragraph[1::2]] == ["batch", "gradient"]
+    assert [str(part.astext()) for part in paragraph.children[1::2]] == ["batch", "gradient"]
     assert paragraph.astext() == said
     assert str(paragraph[2].astext()) == ", says “one”, has a "
 
