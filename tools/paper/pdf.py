@@ -184,6 +184,26 @@ def bookmarks(marks: list[pikepdf.OutlineItem]) -> Iterator[pikepdf.OutlineItem]
         yield from bookmarks(mark.children)
 
 
+def number_cells(pdf: pikepdf.Pdf) -> None:
+    """Name the heads of tables, to which their cells refer, by their order.
+
+    Chromium names them by a number that depends on what its process has shown before.
+    """
+    parts = [part for part in pdf.objects if isinstance(part, pikepdf.Dictionary)]
+    cells = {
+        str(part.ID): part for part in parts if part.get("/Type") == "/StructElem" and "/ID" in part
+    }
+    names = {old: f"cell{number:06}" for number, old in enumerate(sorted(cells))}
+    for part in parts:
+        for cell in part.get("/A", []) if part.get("/Type") == "/StructElem" else []:
+            if "/Headers" in cell:
+                cell.Headers = pikepdf.Array([names[str(old)] for old in cell.Headers])
+    for old, name in names.items():
+        cells[old].ID = pikepdf.String(name)
+    tree = [entry for old in sorted(cells) for entry in (pikepdf.String(names[old]), cells[old])]
+    pdf.Root.StructTreeRoot.IDTree = pikepdf.Dictionary(Names=pikepdf.Array(tree))
+
+
 def finished(printed: bytes, titles: list[str]) -> bytes:
     """The PDF as it is handed out: half as large, named, the same whenever it was printed.
 
@@ -195,6 +215,7 @@ def finished(printed: bytes, titles: list[str]) -> bytes:
     date = f"D:{written():%Y%m%d%H%M%S}Z"
     out = io.BytesIO()
     with pikepdf.open(io.BytesIO(printed)) as pdf:
+        number_cells(pdf)
         with pdf.open_outline() as outline:
             for mark, title in zip(bookmarks(outline.root), titles, strict=True):
                 mark.title = title
