@@ -37,6 +37,12 @@ from tools.paper.pages import (
 
 NAME = "deep-learning-tested.pdf"
 STYLE = Path(__file__).with_name("pdf.css")
+# Fonts are asked for when lines are set, which on a busy machine may be after the page has loaded.
+SETTLED = """async () => {
+  document.body.getBoundingClientRect();
+  await document.fonts.ready;
+  await Promise.all([...document.images].map((image) => image.decode()));
+}"""
 SHORT = 24  # lines of code, a third of a sheet
 HEADINGS = re.compile(r"h([1-5])")
 # What points to an anchor of the same page, beside links.
@@ -148,13 +154,14 @@ def print_pages(browser: Browser, pages: list[Page], folder: Path) -> bytes:
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "book.xhtml"
     tab = browser.new_page()
+    tab.emulate_media(media="print")
     tab.set_default_timeout(0)
     numbers: dict[str, int] = {}
     for _ in range(2):
         text = document(pages, numbers)
         source.write_text(text, encoding="utf-8")
         tab.goto(source.resolve().as_uri(), wait_until="load")
-        tab.evaluate("() => document.fonts.ready.then(() => null)")
+        tab.evaluate(SETTLED)
         printed = tab.pdf(
             prefer_css_page_size=True, print_background=True, outline=True, tagged=True
         )
