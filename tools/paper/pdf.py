@@ -82,12 +82,13 @@ def sheets_of_paper(pages: list[Page]) -> list[list[Page]]:
 
     A part of which nothing is written yet stands above the next one, too.
     """
-    groups: list[list[Page]] = [[]]
+    groups: list[list[Page]] = []
     for page in pages:
-        groups[-1].append(page)
-        if not page.name.endswith("/index"):
+        in_a_part = page.depth > 0 or page.name.endswith("/index")
+        if not (groups and in_a_part and groups[-1][-1].name.endswith("/index")):
             groups.append([])
-    return [group for group in groups if group]
+        groups[-1].append(page)
+    return groups
 
 
 def contents(pages: list[Page], numbers: dict[str, int]) -> str:
