@@ -239,9 +239,9 @@ class Ledger(LedgerDirective):
     def controls(self, claims: list[dict]) -> str:
         verdicts = Counter(claim["verdict"] for claim in claims)
         kinds = Counter(self.kind(claim) for claim in claims)
-        # Hidden until the script is there to make them work: without it all claims can be reached.
+        # Shown where scripts run (ledger.css): without them all claims can be reached.
         return (
-            '<div class="ledger-controls" hidden>'
+            '<div class="ledger-controls">'
             '<p class="ledger-search"><label for="ledger-text">Find in the ledger</label> '
             '<input type="search" id="ledger-text" autocomplete="off" spellcheck="false"></p>'
             + buttons("verdict", "Verdict", WORDS, verdicts)

@@ -3,7 +3,6 @@
 (() => {
   const find = (selector) => document.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
-  const controls = find(".ledger-controls");
   const text = find("#ledger-text");
   const status = find(".ledger-status");
   const chinese = find(".ledger-chinese");
@@ -133,7 +132,6 @@
     }
   });
 
-  controls.hidden = false;
   // The entries come before this script in the page, so they are all there.
   const filtered = show();
   open(() => filtered);
