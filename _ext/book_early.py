@@ -19,7 +19,3 @@ def load_early(app: Sphinx, context: dict[str, Any], script: Path) -> None:
     address = f"{context['content_root']}_static/{script.name}?v={version}"
     tag = f'<script data-early src="{address}"></script>'
     context["metatags"] = f"{context.get('metatags', '')}\n    {tag}"
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,9 @@ import functools
 import html.parser
 import http.server
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,12 +100,16 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def server() -> http.server.ThreadingHTTPServer:
-    """A server for the built book on a free port of this machine."""
-    handler = functools.partial(
-        type("BookHandler", (Handler,), {"prefix": published_path()}), directory=str(BUILT)
-    )
-    return http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+@contextmanager
+def served(kind: type[Handler] = Handler) -> Iterator[str]:
+    """The address, ending in a slash, at which the built book is served while the block runs."""
+    handler = type("BookHandler", (kind,), {"prefix": published_path()})
+    serve = functools.partial(handler, directory=str(BUILT))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{published_path()}"
+    server.shutdown()
+    server.server_close()
 
 
 @dataclass

@@ -1,14 +1,13 @@
 """One server for all tests of the site."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
-from tests.site import book
+from tests.site import book, live
 
 sys.path.append(str(book.ROOT / "_ext"))  # some tests call a function of the extensions
 WIDE = {"width": 1280, "height": 900}
@@ -20,11 +19,8 @@ def address() -> Iterator[str]:
     """The address at which the built book is served, ending in a slash."""
     if wrong := book.what_is_wrong_with_the_build():
         pytest.fail(wrong, pytrace=False)
-    server = book.server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}{book.published_path()}"
-    server.shutdown()
-    server.server_close()
+    with book.served() as address:
+        yield address
 
 
 @dataclass
@@ -81,4 +77,19 @@ def opened(request: pytest.FixtureRequest, browser: Browser, address: str) -> It
     tab.name = request.param
     tab.open(request.param)
     yield tab
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
+    """The page of the live model that a module names in `NAME`, with the model running.
+
+    A module whose model moves by itself asks for less with `MOTION = "reduce"`.
+    """
+    motion = getattr(request.module, "MOTION", "no-preference")
+    context = browser.new_context(viewport=WIDE, reduced_motion=motion)
+    tab = visit(context, address)
+    tab.open(live.PAGES[request.module.NAME])
+    live.run_here(tab.page, request.module.NAME)
+    yield tab.page
     context.close()

@@ -7,10 +7,8 @@ count: they wait, and browsers fetch them some way before they are seen.
 
 import functools
 import gzip
-import http.server
 import math
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -118,18 +116,11 @@ def squeezed(path: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[str]:
+def host(address: str) -> Iterator[str]:
     """The address of the book on a host that compresses."""
-    if wrong := book.what_is_wrong_with_the_build():
-        pytest.fail(wrong, pytrace=False)
-    handler = functools.partial(
-        type("HostHandler", (Host,), {"prefix": book.published_path()}), directory=str(book.BUILT)
-    )
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}{book.published_path()}"
-    server.shutdown()
-    server.server_close()
+    assert address  # the book is built
+    with book.served(Host) as compressed:
+        yield compressed
 
 
 @dataclass

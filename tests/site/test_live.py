@@ -1,28 +1,18 @@
 """Live models: in the browser they compute what PyTorch computes, and everybody can use them."""
 
-import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.site import book
 from tests.site.conftest import PHONE, Visit, visit
+from tests.site.live import FILES, FORWARD, PAGES, TOLERANCE, content, run_here
 from tests.site.test_accessibility import RUN, wear
 
-FILES = {file.stem: file for file in sorted(book.ROOT.glob("chapters/*/live/*.js"))}
-PAGES = {
-    name: page
-    for page in book.notebooks()
-    for name in FILES
-    if f'data-live=\\"{name}\\"' in (book.ROOT / f"{page}.ipynb").read_text(encoding="utf-8")
-}
-TOLERANCE = 1e-4
 # Elements that reach beyond the frame, or hide a part of what they hold.
 STICKING_OUT = """() => [...document.querySelectorAll(".live")].flatMap((place) => {
   const edge = place.getBoundingClientRect().right + 1;
@@ -31,33 +21,6 @@ STICKING_OUT = """() => [...document.querySelectorAll(".live")].flatMap((place) 
       || (element.clientWidth && element.scrollWidth > element.clientWidth + 1))
     .map((element) => element.outerHTML.slice(0, 120));
 })"""
-# What `forward` gives, with typed arrays as lists.
-FORWARD = """([name, input]) => JSON.parse(JSON.stringify(
-  bookLive.forward[name](bookLive.models[name], input),
-  (_, value) => (ArrayBuffer.isView(value) ? [...value] : value)))"""
-
-
-def content(name: str) -> dict:
-    """What a notebook has published: meta, tensors, check."""
-    text = FILES[name].read_text(encoding="utf-8")
-    return json.loads(text[text.index("{") : text.rindex(")")])
-
-
-def weights(name: str) -> dict[str, torch.Tensor]:
-    """The published tensors, as PyTorch reads them."""
-    return {
-        key: torch.from_numpy(
-            np.frombuffer(base64.b64decode(part["f16"]), "<f2").astype("f4").reshape(part["shape"])
-        )
-        for key, part in content(name)["tensors"].items()
-    }
-
-
-def run_here(page: Page, name: str) -> None:
-    """Press the button and wait for the widget."""
-    place = page.locator(f'.live[data-live="{name}"]')
-    place.get_by_role("button", name="Run it here").press("Enter")
-    place.locator(".live-body :is(input, textarea)").first.wait_for()
 
 
 @pytest.fixture(scope="module", params=sorted(FILES))

@@ -1,24 +1,14 @@
 """Attention in the plane: the query moves by mouse and keys, and the weights with it."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.site.conftest import WIDE, visit
-from tests.site.test_live import PAGES, content, run_here, weights
+from tests.site.live import content, weights
 
 SCORES = ["additive", "dot product", "scaled dot product"]
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=WIDE)
-    tab = visit(context, address)
-    tab.open(PAGES["attention"])
-    run_here(tab.page, "attention")
-    yield tab.page
-    context.close()
+NAME = "attention"
 
 
 def bars(page: Page) -> dict[str, list[float]]:

@@ -1,23 +1,10 @@
 """The classifier in the plane: a hidden layer learns XOR, none cannot; points by mouse and keys."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.site.conftest import WIDE, visit
-from tests.site.test_live import PAGES, run_here
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=WIDE)
-    tab = visit(context, address)
-    tab.open(PAGES["classifier"])
-    run_here(tab.page, "classifier")
-    yield tab.page
-    context.close()
+NAME = "classifier"
 
 
 def status(page: Page) -> dict[str, float]:

@@ -1,29 +1,20 @@
 """The GPT on its page: its heads are those of PyTorch, can be switched off, and it writes."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from torch.nn import functional as F
 
-from tests.site.conftest import WIDE, visit
-from tests.site.test_live import FORWARD, PAGES, TOLERANCE, content, run_here, weights
+from tests.site.live import FORWARD, TOLERANCE, content, weights
 from utils import nn as book_nn
 from utils.nn.transformer import rotate
 
 TEXT = "She was feeling, as Mr. Knightley might have guessed, 30 times better — or so; a déjà vu"
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=WIDE)
-    tab = visit(context, address)
-    tab.open(PAGES["gpt"])
-    run_here(tab.page, "gpt")
-    yield tab.page
-    context.close()
+NAME = "gpt"
 
 
 @torch.inference_mode()

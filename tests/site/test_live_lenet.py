@@ -1,13 +1,9 @@
 """LeNet on its page: drawn by mouse or keyboard, a shoe is a shoe; images move by pixels."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
-
-from tests.site.conftest import WIDE, visit
-from tests.site.test_live import PAGES, run_here
+from playwright.sync_api import Locator, Page, expect
 
 # Corners of an outline, in pixels of the 28 × 28
 SNEAKER = [(2, 16), (3, 19), (25, 19), (26, 15), (25, 11), (20, 13), (15, 10), (11, 14), (2, 16)]
@@ -23,14 +19,7 @@ CORNER = """paper => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=WIDE)
-    tab = visit(context, address)
-    tab.open(PAGES["lenet"])
-    run_here(tab.page, "lenet")
-    yield tab.page
-    context.close()
+NAME = "lenet"
 
 
 def paper_of(page: Page) -> Locator:

@@ -1,24 +1,13 @@
 """The translator of numbers: its names are those of num2words, and it tells what it does."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.site.conftest import WIDE, visit
-from tests.site.test_live import PAGES, content, run_here
+from tests.site.live import content
 from utils.data import number_names
 from utils.data.translation import LANGUAGES
 
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
-    tab = visit(context, address)
-    tab.open(PAGES["seq2seq"])
-    run_here(tab.page, "seq2seq")
-    yield tab.page
-    context.close()
+NAME, MOTION = "seq2seq", "reduce"
 
 
 def type_in(page: Page, text: str) -> None:
