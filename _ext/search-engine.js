@@ -15,6 +15,8 @@ function engine(data) {
   const UNKNOWN = 6; // the weight of a word that the book does not have
   const FILLER = 0.2; // what a word such as "which" counts
   const KINDS = { chapter: 1.1, part: 0.8, term: 1.15, question: 1.05, exercise: 0.75, API: 0.8 };
+  const NAMED = new Set(["chapter", "part"]);
+  const BY_NAME = 3; // what it counts that a query is the name of one of these
   // Every chapter has these sections; what a section of its own says is more to the point.
   const STANDARD = new Set(
     ["From scratch", "Beside the library", "On real data", "On trial", "Summary", "Exercises", "Questions readers ask"],
@@ -71,6 +73,14 @@ function engine(data) {
       phrase.every((part, offset) => sequence[place + offset] === part),
     );
 
+  // All that a sequence of stems is called: itself, and the groups of synonyms of the whole of it.
+  const namesOf = (sequence) => [
+    sequence.join(" "),
+    ...groupsAt(sequence, 0)
+      .filter(([phrase]) => phrase.length === sequence.length)
+      .map(([, group]) => group),
+  ];
+
   const entries = [];
   for (const [url, page, found] of data.pages) {
     for (const [kind, title, anchor, section, text, stressed] of found) {
@@ -103,6 +113,7 @@ function engine(data) {
       for (const word of list) keysOf(word).slice(0, field === "text" ? 1 : 2).forEach(add);
       for (const word of joined) add(stem(word));
       new Set(sequence.flatMap((_, at) => groupsAt(sequence, at).map(([, group]) => group))).forEach(add);
+      if (field === "title" && NAMED.has(entry.kind)) entry.names = new Set(namesOf(sequence));
       if (field === "title") entry.titleWords = list.filter((word) => !STOP.has(word)).map(stem);
     }
   });
@@ -195,12 +206,14 @@ function engine(data) {
         scores.set(number, sum);
       }
     }
+    const names = namesOf(words(query)[0].map(stem));
     const asksFor = /^(?:why|which|how|when|where|do|does|is|are|can|must|should)\b/i.test(query.trim());
     const hits = [...scores].map(([number, { score, covered, inTitle }]) => {
       const entry = entries[number];
       const asked = entry.titleWords.filter((key) => marked.has(key)).length;
       const title = (asked / (entry.titleWords.length || 1)) * (inTitle / whole); // 1: it is the query
       let rank = score * (covered / whole) * (1 + title) * (KINDS[entry.kind] ?? 1);
+      if (names.some((name) => entry.names?.has(name))) rank *= BY_NAME;
       if (STANDARD.has(entry.title)) rank *= 0.8;
       if (asksFor && entry.kind === "term") rank *= 0.7; // a question wants no definition
       return [rank, entry];

@@ -142,6 +142,15 @@ OURS = {
     ),
 }
 
+# Names of chapters and parts, in short: the page itself comes first, or right after the definition.
+NAMES = {
+    "lstm": "chapters/sequences/lstm.html#long-short-term-memory",
+    "cnn": "chapters/cnn/index.html#convolutional-networks",
+    "MLP": "chapters/mlp/multilayer-perceptron.html#multilayer-perceptrons",
+    "seq2seq": "chapters/sequences/seq2seq.html#sequence-to-sequence",
+    "batch norm": "chapters/cnn/batch-normalization.html#batch-normalisation",
+}
+
 ADDED = {
     "softmax numerical stability": (
         "glossary.html#term-log-sum-exp",

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.site import book
 from tests.site.conftest import PHONE, WIDE, Visit
-from tests.site.search_queries import ADDED, OURS, REVIEW
+from tests.site.search_queries import ADDED, NAMES, OURS, REVIEW
 
 QUERIES = REVIEW | OURS
 CHAPTER = "chapters/optimization/adam"
@@ -56,6 +56,11 @@ def test_there_are_thirty_two_queries() -> None:
 def test_the_first_hit_answers(search: Page, query: str) -> None:
     first = hits(search, query)[0]
     assert first in (*QUERIES[query], *ADDED.get(query, ()))
+
+
+@pytest.mark.parametrize("query", NAMES)
+def test_a_page_is_found_by_its_short_name(search: Page, query: str) -> None:
+    assert NAMES[query] in hits(search, query)[:2]
 
 
 @pytest.mark.parametrize("name", book.notebooks())
