@@ -204,10 +204,9 @@ class LedgerDirective(SphinxDirective):
 
 
 def counts(claims: list[dict]) -> str:
-    """A sentence's worth of counts: `17 claims: 10 supported, 4 refuted, 3 depend on something`."""
+    """How many verdicts there are of each kind: `10 supported, 4 refuted, 3 where it depends`."""
     tally = Counter(claim["verdict"] for claim in claims)
-    parts = [f"{tally[verdict]} {COUNTED[verdict]}" for verdict in VERDICTS]
-    return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'}: {', '.join(parts)}"
+    return ", ".join(f"{tally[verdict]} {COUNTED[verdict]}" for verdict in VERDICTS)
 
 
 class Ledger(LedgerDirective):
@@ -275,7 +274,11 @@ class LedgerSummary(LedgerDirective):
     """How many claims the book has tried so far, in one sentence."""
 
     def run(self) -> list[nodes.Node]:
-        return [nodes.paragraph("", f"The ledger holds {counts(self.claims())}.")]
+        claims = self.claims()
+        several = "claim" if len(claims) == 1 else "claims"
+        tally = nodes.inline("", f": {counts(claims)}", classes=["spoils", "spoils-page"])
+        said = [nodes.Text(f"The ledger holds {len(claims)} {several}"), tally, nodes.Text(".")]
+        return [nodes.paragraph("", "", *said)]
 
 
 class LedgerExamples(LedgerDirective):

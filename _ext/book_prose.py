@@ -1,6 +1,8 @@
-"""What a typesetter does last: a number keeps its per cent sign, and asides in code are left out.
+"""What a typesetter does last: short titles, unbroken numbers, code without asides.
 
-Notes to the formatter (`# fmt: skip`) and the linter (`# noqa`) stand in the notebook only.
+A solution stands below its exercise and need not say whose it is: its title fits beside its button.
+A number keeps its per cent sign. Notes to the formatter (`# fmt: skip`) and the linter (`# noqa`)
+stand in the notebook only.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx_exercise.nodes import solution_node
 
 ASIDE = re.compile(r"[ \t]+# (?:fmt: skip|noqa\b[^\n]*)$", re.MULTILINE)
 NOT_PROSE = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw)
@@ -35,12 +38,14 @@ def kept_together(text: str) -> str:
 
 
 class Prose(SphinxPostTransform):
-    """Puts the spaces that don't break in, and takes the asides out."""
+    """Shortens titles, puts in spaces that don't break, and takes asides out."""
 
     default_priority = 700
     formats = ("html",)
 
     def run(self, **_: Any) -> None:
+        for solution in self.document.findall(solution_node):
+            solution[0][:] = [nodes.Text("Solution")]
         for block in self.document.findall(nodes.literal_block):
             if ASIDE.search(block.rawsource):
                 block.rawsource = without_asides(block.rawsource)

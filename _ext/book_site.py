@@ -122,15 +122,22 @@ NOT_FOUND = """<!DOCTYPE html>
 <style>
   :root {{ color-scheme: light dark; }}
   body {{ font: 1.15rem/1.6 Charter, Cambria, Georgia, serif; max-width: 34rem;
-         margin: 18vh auto 0; padding: 0 1.5rem; }}
+         margin: 12vh auto 0; padding: 0 1.5rem; }}
+  a {{ color: light-dark(#0f6b57, #66d1ab); }}
+  header {{ align-items: center; display: flex; font-weight: 700; gap: 0.6rem; }}
+  input, button {{ font: inherit; padding: 0.3rem 0.6rem; }}
 </style>
 </head>
 <body>
+<header><img src="{home}_static/favicon.svg" width="48" height="48" alt="">
+<a href="{home}">{title}</a></header>
 <main>
 <h1>There is no such page.</h1>
 <p>It may have moved, or it may not be written yet.
 <a href="{home}">The front page</a> lists what is in the book, and
-<a href="{home}search.html">the search</a> looks through all of it.</p>
+<a href="{home}search.html">the search</a> looks through all of it:</p>
+<form action="{home}search.html" role="search"><input type="search" name="q" aria-label="Search">
+<button>Search</button></form>
 </main>
 </body>
 </html>

@@ -88,10 +88,9 @@
   // ---- Solutions ----
 
   // The button is made by a script of its own, which names all of them "Toggle hidden content".
-  function name(toggle) {
-    const which = toggle.closest(".solution")?.querySelector(".admonition-title > a");
-    if (!which) return;
-    const words = `${toggle.dataset.toggleHint} to ${which.textContent.trim()}`;
+  function name(toggle, exercise) {
+    const title = exercise.querySelector(".admonition-title").innerText.replace(/#\s*$/, "").trim();
+    const words = `${toggle.dataset.toggleHint} to ${title}`;
     if (toggle.getAttribute("aria-label") !== words) toggle.setAttribute("aria-label", words);
   }
 
@@ -137,9 +136,10 @@
   });
   addEventListener("load", () => {
     document.body.append(status);
-    document.querySelectorAll(".solution .toggle-button").forEach((toggle) => {
-      name(toggle);
-      new MutationObserver(() => name(toggle)).observe(toggle, { attributes: true });
+    const exercises = document.querySelectorAll(".admonition.exercise"); // each has one solution
+    document.querySelectorAll(".solution .toggle-button").forEach((toggle, at) => {
+      name(toggle, exercises[at]);
+      new MutationObserver(() => name(toggle, exercises[at])).observe(toggle, { attributes: true });
     });
     showCurrent();
     unfold();

@@ -115,7 +115,7 @@
   }
 
   function mount(element, model) {
-    let net = "garments", arrows = "image", moved = [0, 0], pen = [14, 14], down = false, out;
+    let net = "garments", arrows = "image", moved = [0, 0], pen = [14, 14], down = false, shown = false, out;
     let X = new Float32Array(SIDE ** 2);
     const { classes } = model.meta;
 
@@ -204,6 +204,7 @@
 
     function clear() {
       X.fill(0);
+      shown = false;
       [moved, arrows, down] = [[0, 0], "pen", false];
       mode.choose("pen");
       update();
@@ -228,6 +229,7 @@
 
     function show(example) {
       X = model.tensor(`${net}.examples`).slice(example * SIDE ** 2, (example + 1) * SIDE ** 2);
+      shown = true;
       [moved, arrows, down] = [[0, 0], "image", false];
       mode.choose("image");
       update();
@@ -251,6 +253,7 @@
     const at = (event) => paper.place(event).map((v) => v / ZOOM);
     paper.addEventListener("pointerdown", (event) => {
       paper.setPointerCapture(event.pointerId);
+      if (shown) clear(); // who draws wants a sheet without a photograph
       last = at(event);
       stroke(last, last);
     });
@@ -279,6 +282,7 @@
       const step = arrow(event);
       if (step) go(step);
       else if (event.key === " ") {
+        if (shown) clear();
         [arrows, down] = ["pen", !down];
         mode.choose("pen");
         if (down) stroke(pen, pen);

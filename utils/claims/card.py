@@ -222,11 +222,10 @@ class _Scale:
             '<text x="{:.1f}%" y="9" dx="{}" font-size="10" text-anchor="{}" fill="currentColor" '
             'fill-opacity=".8">{}</text>'
         )
-        return _svg(
-            text.format(self.at(left), 1, "end", f"{left:.3g}")
-            + text.format(self.at(high), -1, "start", right),
-            12,
-        )
+        numbers = text.format(self.at(high), -1, "start", right)
+        if left < high:  # without a margin they are one
+            numbers = text.format(self.at(left), 1, "end", f"{left:.3g}") + numbers
+        return _svg(numbers, 12)
 
 
 def _svg(body: str, height: int) -> str:
