@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.site import book
-from tests.site.conftest import Visit, visit
+from tests.site.conftest import PHONE, WIDE, Visit, visit
+from tools.chromium import ARGUMENTS, find_chromium
 
 PAGE = "chapters/cnn/lenet"
 OPEN_ALL = """() => {
@@ -110,3 +111,19 @@ def test_buttons_can_be_seen_and_hit(phone: Visit) -> None:
         assert name == f"Show the solution to {title}"
     toggles.first.tap()
     expect(toggles.first).to_have_attribute("aria-label", f"Hide the solution to {titles[0]}")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["laptop", "phone"])
+def test_letters_grow_as_a_reader_has_set_them(browser: Browser, address: str, size) -> None:
+    arguments = [*ARGUMENTS, "--blink-settings=defaultFontSize=32"]
+    large = browser.browser_type.launch(executable_path=find_chromium(), args=arguments)
+    page = large.new_page(viewport=size)
+    page.goto(f"{address}{PAGE}.html")
+    assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "32px"
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    header = page.locator(".header-article__inner").locator(":is(.breadcrumbs, button, a):visible")
+    boxes = [box for item in header.all() if (box := item.bounding_box())]
+    title = page.locator("article h1").bounding_box()
+    assert len(boxes) > 5 and title
+    assert all(box["y"] + box["height"] <= title["y"] for box in boxes)
+    large.close()
