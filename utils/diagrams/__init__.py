@@ -21,6 +21,7 @@ from utils.diagrams.induction import induction_head
 from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
 from utils.diagrams.lookup import attention_lookup
+from utils.diagrams.memory import sequence_models
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled, truncated_chain
@@ -53,6 +54,7 @@ __all__ = [
     "normalisation_axes",
     "residual_blocks",
     "resnet18",
+    "sequence_models",
     "signal_scale",
     "sliding_convolution",
     "softmax_classifier",

@@ -171,4 +171,12 @@ ALT = {
         " to 3m numbers, which pass a hidden layer W, b with tanh, an output layer U, c with V"
         " logits, and a softmax."
     ),
+    "sequence_models": (
+        "Three rows. Markov, order 2: of four values in a row, the two before the last stand in a"
+        " frame, from which a box f leads to the last, at step t. Latent autoregressive: a chain of"
+        " boxes g, from each a purple line, the state h, to the next; each box takes the value of"
+        " the step before from below and leads to the value of its own step above. Hidden Markov: a"
+        " chain of states h, each with an arrow to the next and one down to the value x of its"
+        " step; no arrow leads from a value to a state."
+    ),
 }
