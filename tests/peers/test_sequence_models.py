@@ -31,10 +31,10 @@ def test_labels_are_the_series_one_step_later(page):
     assert torch.equal(X[1:, -1], y[:-1])
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.3])
+@pytest.mark.parametrize("ridge", [0.0, 0.37])
 @pytest.mark.parametrize("tau", [1, 5])
 def test_least_squares_is_scikit_learn_s(page, tau, ridge):
-    X, y = torch.randn(40, tau).double() + 2, torch.randn(40).double() - 1
+    X, y = torch.randn(41, tau).double() + 2, torch.randn(41).double() - 1
     ours = page["fit_linear"](X, y, ridge)
     theirs = Ridge(ridge * len(X)) if ridge else LinearRegression()
     theirs.fit(X.numpy(), y.numpy())
@@ -133,6 +133,8 @@ def test_the_noisy_sine(page):
     assert_close(clean[:80], clean[20:], 1e-4)
     assert clean.abs().max() <= 1
     assert clean.std() > 0.69
+    other = page["noisy_sine"](100, generator(2), period=20, noise=0.0)
+    assert (clean[0] - other[0]).abs() > 0.01  # each begins somewhere else
     noisy = page["noisy_sine"](100_000, generator(1), period=20, noise=0.3)
     steps = noisy[20:] - noisy[:-20]
     assert steps.std().item() == pytest.approx(0.3 * math.sqrt(2), rel=0.02)
@@ -158,6 +160,27 @@ def test_networks_side_by_side_do_not_disturb_one_another(page):
         assert not p.grad[0].any()
         assert not p.grad[2].any()
         assert p.grad[1].any()
+
+
+def test_networks_begin_with_outputs_of_moderate_size(page):
+    nets = page["Networks"](16, 400, [16], generator(0))
+    assert nets.W1.std().item() == pytest.approx(16**-0.5, rel=0.05)
+    assert nets.W2.std().item() == pytest.approx(400**-0.5, rel=0.1)
+
+
+def test_the_penalty_is_the_sum_of_squared_weights(page):
+    """Ten steps of the same training, written out for one network in standard units."""
+    X, y = torch.randn(50, 4), torch.randn(50)
+    y = (y - y.mean()) / y.std()
+    f = page["fit_network"](X, y, 5, hidden=6, steps=10, candidates=[(4, 0.1)])
+    net = page["Networks"](4, 6, [4], generator(5))
+    adam = torch.optim.Adam(net.parameters(), lr=0.01)
+    for _ in range(10):
+        adam.zero_grad()
+        penalty = net.W1.square().sum() + net.W2.square().sum()
+        ((net(X[:40])[0] - y[:40]).square().mean() + 0.1 * penalty).backward()
+        adam.step()
+    assert_close(f(X), net(X)[0].detach(), 1e-4)
 
 
 def test_the_best_linear_model_is_chosen_on_the_last_fifth(page):
@@ -192,6 +215,7 @@ def test_held_out_values_are_held_out(page):
     """A model that repeats the mean of what it was trained on, on a series that is a step."""
 
     def mean(X, y, *_):
+        assert len(X) == len(y) == 80
         level = y.mean()
         return lambda X: level.expand(len(X))
 

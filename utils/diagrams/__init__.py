@@ -24,7 +24,7 @@ from utils.diagrams.lookup import attention_lookup
 from utils.diagrams.memory import sequence_models
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
-from utils.diagrams.recurrent import encoder_decoder, lstm_cell, lstm_unrolled, truncated_chain
+from utils.diagrams.recurrent import encoder_decoder, lstm_cell, rnn_unrolled, truncated_chain
 from utils.diagrams.scales import signal_scale
 from utils.diagrams.search import beam_tree
 from utils.diagrams.sliding import convolution_step, sliding_convolution
@@ -48,13 +48,13 @@ __all__ = [
     "language_models",
     "lenet",
     "lstm_cell",
-    "lstm_unrolled",
     "mlp_passes",
     "multi_head_attention",
     "normalisation_axes",
     "residual_blocks",
     "resnet18",
     "sequence_models",
+    "rnn_unrolled",
     "signal_scale",
     "sliding_convolution",
     "softmax_classifier",

@@ -115,10 +115,11 @@ ALT = {
         " with a sigmoid, g with tanh. Along the top the previous cell state is multiplied by f,"
         " then i times g is added: the new cell state. Its tanh times o is the new hidden state."
     ),
-    "lstm_unrolled": (
-        "Left: an LSTM with input, output and a loop from itself to itself. Right, after an equals"
-        " sign, the same LSTM once for every step from 1 to T: each takes its own input, gives a"
-        " hidden state as output, and hands cell state and hidden state to the next."
+    "rnn_unrolled": (
+        "Left: the input passes a layer with tanh and then a Linear layer, which gives logits; the"
+        " output of the tanh layer runs back into it in a loop marked with the matrix W_h. Right,"
+        " after an equals sign, the same two layers once for every step from 1 to T: each takes its"
+        " own input and the state before it, gives logits, and hands its state to the next step."
     ),
     "encoder_decoder": (
         "Left, the encoder: two, hundred and <eos> are embedded and read by a GRU, step by step."

@@ -1,4 +1,4 @@
-"""A plain chain and its gradients, the LSTM's cell and its chain, and the encoder–decoder."""
+"""A plain network and its gradients, unrolled, the LSTM's cell, and the encoder–decoder."""
 
 from itertools import pairwise
 from typing import Any
@@ -109,37 +109,42 @@ def lstm_cell() -> Figure:
     return d.figure()
 
 
-def lstm_unrolled() -> Figure:
-    """Draw an LSTM as a loop, and the same loop unrolled over the steps of a sequence.
+def rnn_unrolled() -> Figure:
+    """Draw a recurrent language model as a loop, and the same loop unrolled over a sequence.
 
     Returns:
         The figure.
 
     Example:
-        >>> lstm_unrolled()
+        >>> rnn_unrolled()
         >>> plt.show()
     """
     d = Diagram()
-    top, middle, bottom = 0, 84, 168
-    folded = d.box(43, middle, "LSTM", width=58, height=64)
-    d.loop(folded, above=16, out=12)
-    d.arrow(d.text(43, bottom, _bold("x", "t")), folded)
-    d.arrow(folded, d.text(43, top, _bold("h", "t")), over=True)
-    d.text(104, middle, "=", size=22)
+    logits, head, cell, entry = 0, 46, 114, 190  # heights, from the top
 
-    steps = []
-    for x, name in ((202, "1"), (306, "2"), (436, "T")):
-        steps.append(d.box(x, middle, "LSTM", width=58, height=64))
-        d.arrow(d.text(x, bottom, _bold("x", name)), steps[-1])
-        d.arrow(steps[-1], d.text(x, top, _bold("h", name)))
-    dots = d.text(371, middle, "· · ·", bold=True)
-    for letter, side in (("c", -1), ("h", 1)):
-        y = middle + 16 * side
-        d.arrow(d.text(140, y, _bold(letter, "0")), (steps[0].left[0], y), **WIDE)
-        d.arrow((steps[0].right[0], y), (steps[1].left[0], y), **WIDE)
-        d.line((steps[1].right[0], y), (dots.left[0] - 2, y), head=False, **WIDE)
-        d.arrow((dots.right[0] + 2, y), (steps[2].left[0], y), **WIDE)
-        d.text(254, y + 16 * side, _bold(letter, "1"))
+    def step(x: float, index: str) -> Node:
+        rnn = d.box(x, cell, "tanh", width=50, height=38)
+        linear = d.box(x, head, "Linear", width=54, height=26, size=SMALL)
+        d.chain(
+            d.text(x, entry, _bold("x", index)), rnn, linear, d.text(x, logits, _bold("o", index))
+        )
+        d.text(x + 8, cell + 48, "$\\mathbf{W}_x$", align="left", size=SMALL, color=QUIET)
+        return rnn
+
+    folded = step(34, "t")
+    d.loop(folded, above=15, out=15)
+    d.arrow(folded, (34, head + 13), over=True)  # cuts the loop
+    d.text(80, cell - 6, _bold("W", "h"), align="left", size=SMALL, color=STATE)
+    d.text(126, cell, "=", size=22)
+
+    steps = [step(x, index) for x, index in ((208, "1"), (302, "2"), (430, "T"))]
+    dots = d.text(366, cell, "· · ·", bold=True)
+    d.chain(d.text(154, cell, _bold("h", "0")), *steps[:2], **WIDE)
+    d.line(steps[1].right, (dots.left[0] - 2, cell), head=False, **WIDE)
+    d.arrow((dots.right[0] + 2, cell), steps[2], **WIDE)
+    for x, index in ((255, "1"), (339, "2")):
+        d.text(x, cell - 14, _bold("h", index), size=SMALL)
+        d.text(x, cell + 14, _bold("W", "h"), size=SMALL, color=STATE)
     return d.figure()
 
 
