@@ -208,7 +208,8 @@ def test_starts_of_the_language_model(page, start):
         assert_close(model.W_h @ model.W_h.T, torch.eye(25))
     else:
         for p in model.parameters():
-            assert 0.8 / 5 < p.abs().max() <= 1 / 5
+            assert 0.8 / 5 < p.max() <= 1 / 5
+            assert -1 / 5 <= p.min() < -0.8 / 5
 
 
 def test_adding(page):

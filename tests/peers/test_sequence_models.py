@@ -204,11 +204,20 @@ def test_a_network_learns_what_a_line_can_not(page):
     assert torch.equal(f(X), again(X))
 
 
-def test_errors_are_relative_to_the_naive_forecast(page):
-    X, y = page["windows"](torch.randn(50), 3)
-    assert page["over_naive"](lambda X: X[:, -1], X, y) == pytest.approx(1)
-    wanted = F.mse_loss(torch.zeros(len(y)), y) / F.mse_loss(X[:, -1], y)
-    assert page["over_naive"](lambda X: 0 * X[:, 0], X, y) == pytest.approx(wanted.item())
+def test_errors_are_relative_to_the_better_baseline(page):
+    X, y = torch.arange(40.0).view(10, 4), torch.arange(10.0) ** 2
+    naive, mean = (X[:, -1] - y).square().mean(), (y - 30).square().mean()
+    assert page["over_baseline"](lambda X: X[:, -1], X, y, 30) == pytest.approx(
+        (naive / min(naive, mean)).item()
+    )
+    assert page["over_baseline"](lambda X: 0 * X[:, 0], X, y, 1e6) == pytest.approx(
+        (y.square().mean() / naive).item()
+    )
+    near_two = torch.tensor([1.0, 3.0]).repeat(5)  # the constant 2 is 1 off
+    assert page["over_baseline"](lambda X: 0 * X[:, 0], X, near_two, 2) == pytest.approx(5)
+    assert page["over_baseline"](lambda X: 0 * X[:, 0], X, X[:, 0], 0) == pytest.approx(
+        (X[:, 0].square().mean() / 9).item()
+    )
 
 
 def test_held_out_values_are_held_out(page):

@@ -406,6 +406,22 @@ def test_gates_stand_in_the_order_of_torch():
     assert hidden.item() == pytest.approx(np.tanh(1))  # ... and o is open
 
 
+def test_gates_of_the_gru_stand_in_the_order_of_torch():
+    letters = [t for t in diagrams.gru_cell().axes[0].texts if t.get_text() in "rzn"]
+    order = [t.get_text() for t in sorted(letters, key=lambda t: t.get_position()[0])]
+    cell = nn.GRUCell(1, 1)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.zero_()
+        cell.bias_ih[:] = torch.tensor([[0.0], [-30], [30]])[:, 0]
+        written = cell(torch.zeros(1, 1), torch.full((1, 1), 0.5))
+        cell.bias_ih[1] = 30
+        kept = cell(torch.zeros(1, 1), torch.full((1, 1), 0.5))
+    assert order == ["r", "z", "n"]
+    assert written.item() == pytest.approx(1)  # z is closed, and the candidate is 1
+    assert kept.item() == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("decoder", [False, True])
 def test_transformer_blocks_have_the_names_and_the_order_of_torch(decoder):
     figure = diagrams.transformer_block(decoder=decoder)

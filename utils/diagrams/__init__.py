@@ -20,11 +20,17 @@ from utils.diagrams.graph import backward_pass
 from utils.diagrams.induction import induction_head
 from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
-from utils.diagrams.lookup import attention_lookup
+from utils.diagrams.lookup import attention_lookup, kernel_pooling
 from utils.diagrams.memory import sequence_models
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
-from utils.diagrams.recurrent import encoder_decoder, lstm_cell, rnn_unrolled, truncated_chain
+from utils.diagrams.recurrent import (
+    encoder_decoder,
+    gru_cell,
+    lstm_cell,
+    rnn_unrolled,
+    truncated_chain,
+)
 from utils.diagrams.scales import signal_scale
 from utils.diagrams.search import beam_tree
 from utils.diagrams.sliding import convolution_step, sliding_convolution
@@ -44,7 +50,9 @@ __all__ = [
     "descent_by_axes",
     "dropout_passes",
     "encoder_decoder",
+    "gru_cell",
     "induction_head",
+    "kernel_pooling",
     "language_models",
     "lenet",
     "lstm_cell",

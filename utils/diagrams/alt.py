@@ -110,6 +110,12 @@ ALT = {
         " line of the state runs through both windows. Broken lines, the gradients, run back within"
         " each window only: between the windows the state is detached."
     ),
+    "gru_cell": (
+        "One step of a GRU. Along the top the previous state is multiplied by the update gate z,"
+        " then 1 minus z times the candidate n is added: the new state. r and z, with a sigmoid,"
+        " each see the input and the previous state. A Linear layer of the previous state, times"
+        " the reset gate r, reaches a tanh together with the input: the candidate n."
+    ),
     "lstm_cell": (
         "One step of an LSTM. The previous hidden state and the input reach four boxes: i, f and o"
         " with a sigmoid, g with tanh. Along the top the previous cell state is multiplied by f,"
@@ -132,6 +138,12 @@ ALT = {
         " kept. From a, <eos> with 0.28 and a, b and c with 0.24 each: a <eos> has 0.17, the others"
         " 0.14. From b, <eos> with 0.9 and c with 0.1: b <eos> has 0.36, b c has 0.04. Of the six,"
         " a beam of 2 keeps b <eos> and a <eos>."
+    ),
+    "kernel_pooling": (
+        "The query 30 meets three keys: 30, 26 and 38. Minus the squared distance over twice the"
+        " square of the width, which is 4, gives the scores 0, −0.5 and −2. A softmax makes them"
+        " the weights 0.57, 0.35 and 0.08. The values 200, 120 and 280, times these weights and"
+        " summed, are the output, 178.4."
     ),
     "attention_lookup": (
         "The query 1, 1, 1, 1 meets three keys: 1, 1, 1, 1; 1, 1, 0, 0; and 1, −1, 1, −1. Dot"

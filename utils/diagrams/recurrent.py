@@ -1,4 +1,4 @@
-"""A plain network and its gradients, unrolled, the LSTM's cell, and the encoder–decoder."""
+"""A plain network unrolled and its gradients, the cells of GRU and LSTM, an encoder–decoder."""
 
 from itertools import pairwise
 from typing import Any
@@ -106,6 +106,64 @@ def lstm_cell() -> Figure:
     given = d.text(84, entry, _bold("x", "t"))
     d.line(given.top, (84, hidden), head=False)
     d.dot(84, hidden)
+    return d.figure()
+
+
+def gru_cell() -> Figure:
+    """Draw one step of a GRU, its gates in the order in which `torch.nn.GRU` stacks them.
+
+    The state runs along the top, as in `lstm_cell`; r and z each see the input and the state, and
+    the candidate n sees the state only through the reset gate.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> gru_cell()
+        >>> plt.show()
+    """
+    d = Diagram()
+    state, mix, inner, gates, hidden, given, entry = 44, 100, 152, 216, 272, 304, 350
+    r, z, u, n = 128, 206, 290, 386  # places, from the left
+    d.frame(60, 12, 436, 326)
+
+    keep, plus = d.times(z, state), d.add(n, state)
+    look, write = d.times(u, inner), d.times(n, mix)
+    other = d.box(u, mix, "1 −", learned=False, width=44)
+    boxes = {"r": d.box(r, gates, "σ", width=54), "z": d.box(z, gates, "σ", width=54)}
+    linear = d.box(u, gates, "Linear", width=60)
+    candidate = d.box(n, inner, "tanh", width=60)
+    d.text(r + 10, gates - 28, "r", align="left", bold=True)
+    d.text(z + 10, gates - 28, "z", align="left", bold=True)
+    d.text(n + 10, inner - 28, "n", align="left", bold=True)
+
+    # the state, along the top, and down to the gates
+    before = d.text(28, state, _bold("h", "t-1"))
+    d.arrow(before, keep, **WIDE)
+    d.arrow(keep, plus, **WIDE)
+    d.arrow(plus, d.text(468, state, _bold("h", "t")), **WIDE)
+    d.dot(84, state, color=STATE, radius=3.6)
+    d.arrow((84, state), linear, (84, hidden), (u, hidden), color=STATE, width=THICK)
+
+    # the input, along the bottom
+    x = d.text(106, entry, _bold("x", "t"))
+    d.line(x.top, (106, given), (n, given), candidate.bottom)
+    for name, place in (("r", r), ("z", z)):
+        d.dot(place - 12, hidden, color=STATE, radius=3.6)
+        d.line((place - 12, hidden), (place - 12, boxes[name].bottom[1]), color=STATE, width=THICK)
+        d.dot(place + 12, given)
+        d.line((place + 12, given - 3), (place + 12, boxes[name].bottom[1]), over=True)
+
+    # what the gates do
+    d.line(boxes["z"].top, keep.bottom)
+    d.arrow((z, mix), other)
+    d.dot(z, mix)
+    d.arrow(boxes["r"], look, (r, inner), over=True)
+    d.arrow(linear, look)
+    d.arrow(look, candidate)
+    d.arrow(candidate, write)
+    d.arrow(other, write)
+    d.arrow(write, plus)
     return d.figure()
 
 
