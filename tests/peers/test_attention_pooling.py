@@ -167,7 +167,7 @@ def test_arms_predict_what_they_say(page: dict) -> None:
 
 
 def test_the_diagrams_numbers_are_the_pages(page: dict) -> None:
-    query, keys, width, values = lookup.POOLED.values()
+    query, keys, width, values = lookup.POOLED
     K, V = (torch.tensor(x).float()[:, None] for x in (keys, values))
     scores = page["gaussian_scores"](torch.tensor([[float(query)]]), K, width)
     said = diagrams.ALT["kernel_pooling"]

@@ -13,7 +13,7 @@ VALUES = (10, 20, 30)
 COLUMNS = (140, 245, 350)
 WIDE = 294  # a step that all three keys go through
 
-POOLED = dict(query=30, keys=(30, 26, 38), width=4, values=(200, 120, 280))  # of kernel_pooling
+POOLED = (30, (30, 26, 38), 4, (200, 120, 280))  # of kernel_pooling: query, keys, width, values
 
 
 def attention_lookup() -> Figure:
@@ -41,7 +41,7 @@ def kernel_pooling() -> Figure:
         >>> kernel_pooling()
         >>> plt.show()
     """
-    query, keys, width, values = POOLED.values()
+    query, keys, width, values = POOLED
     scores = [0 - ((query - key) / width) ** 2 / 2 for key in keys]
     rule = rf"$-(q - k_i)^2 \,/\, 2\sigma^2$   with   $\sigma = {width}$"
     return _looked_up(str(query), [str(key) for key in keys], rule, scores, values)
