@@ -164,6 +164,12 @@ def imports_in_one_cell(notebook: NotebookNode, slug: str) -> list[str]:
     return found
 
 
+def nothing_is_left_to_fill_in(notebook: NotebookNode, slug: str) -> list[str]:
+    """No mark stands in the text where its author meant to write something later."""
+    marks = re.findall(r"@[A-Z][A-Z-]*[A-Z]@|\b(?:TODO|FIXME|XXX)\b", text_of(notebook))
+    return [f"{mark} stands in the text" for mark in marks]
+
+
 def labels_have_prefix(notebook: NotebookNode, slug: str) -> list[str]:
     """Labels start with the slug, after a word such as fig, eq, tab or sec, so none clashes."""
     labels = [
@@ -425,6 +431,7 @@ CHECKS: tuple[Check, ...] = (
     title_cell_is_complete,
     place_is_said,
     sections_in_order,
+    nothing_is_left_to_fill_in,
     no_long_cells,
     imports_in_one_cell,
     labels_have_prefix,

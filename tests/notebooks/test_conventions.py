@@ -187,6 +187,8 @@ BROKEN: list[tuple[str, Callable[[NotebookNode], None], conventions.Check]] = [
     ("no link", replace("(another.ipynb)", ""), conventions.place_is_said),
     ("no summary", replace("## Summary", "## The end"), conventions.sections_in_order),
     ("order", replace("## On real data", "## Summary"), conventions.sections_in_order),
+    ("placeholder", replace("Text.", "@TEXT@"), conventions.nothing_is_left_to_fill_in),
+    ("to do", replace("Text.", "TODO"), conventions.nothing_is_left_to_fill_in),
     ("long cell", replace("import math", "x = 1\n" * 31), conventions.no_long_cells),
     ("late import", replace("diagrams.draw()", "import sys"), conventions.imports_in_one_cell),
     ("nested import", replace("return a", "import os; return a"), conventions.imports_in_one_cell),
