@@ -33,7 +33,17 @@ TRIALS = range(3, 9)
 EXERCISES = range(4, 8)
 TIME_BUDGET = 45  # seconds
 # Pages that train a model of language need longer before there is anything to see.
-LANGUAGE = ("language-models", "rnn", "lstm", "seq2seq", "self-attention", "transformer", "bert")
+LANGUAGE = (
+    "language-models",
+    "rnn",
+    "lstm",
+    "deep-and-bidirectional",
+    "seq2seq",
+    "seq2seq-attention",
+    "self-attention",
+    "transformer",
+    "bert",
+)
 LANGUAGE_BUDGET = 90
 # Cells with one of these tags are folded on the site.
 FOLDED = {"setup", "plot", "check", "trial-code", "claim", "live", "colab"}

@@ -25,6 +25,7 @@ from utils.diagrams.memory import sequence_models
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes
 from utils.diagrams.recurrent import (
+    deep_and_bidirectional,
     encoder_decoder,
     gru_cell,
     lstm_cell,
@@ -47,6 +48,7 @@ __all__ = [
     "bert_heads",
     "bert_input",
     "convolution_step",
+    "deep_and_bidirectional",
     "descent_by_axes",
     "dropout_passes",
     "encoder_decoder",

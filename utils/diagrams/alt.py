@@ -127,6 +127,12 @@ ALT = {
         " after an equals sign, the same two layers once for every step from 1 to T: each takes its"
         " own input and the state before it, gives logits, and hands its state to the next step."
     ),
+    "deep_and_bidirectional": (
+        "Left, a stack: layer 1 reads the inputs of three steps and hands its state from step to"
+        " step; layer 2 reads the states of layer 1 and has a state of its own. Right, a"
+        " bidirectional layer: each input goes to a box whose state runs to the right and to a box"
+        " whose state runs to the left; the states of both boxes together are the output."
+    ),
     "encoder_decoder": (
         "Left, the encoder: two, hundred and <eos> are embedded and read by a GRU, step by step."
         " Its last state is handed to a decoder, a GRU that through a Linear layer writes deux,"

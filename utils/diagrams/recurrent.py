@@ -206,6 +206,50 @@ def rnn_unrolled() -> Figure:
     return d.figure()
 
 
+def deep_and_bidirectional() -> Figure:
+    """Draw a stack of two recurrent layers, and below it a layer that reads in both directions.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> deep_and_bidirectional()
+        >>> plt.show()
+    """
+    d = Diagram()
+    pitch, output, upper, lower, entry = 69, 0, 64, 132, 200  # heights, from the top
+
+    d.text(pitch, -36, "a stack of two layers", bold=True)
+    size: dict[str, Any] = dict(height=36, size=SMALL)
+    rows = [
+        [d.box(pitch * t, y, f"layer {layer}", width=56, **size) for t in range(3)]
+        for y, layer in ((upper, 2), (lower, 1))
+    ]
+    for t, column in enumerate(zip(*rows), start=1):
+        above = d.text(column[0].x, output, f"$\\mathbf{{h}}^{{(2)}}_{{{t}}}$")
+        below = d.text(column[0].x, entry, _bold("x", str(t)))
+        d.chain(below, *column[::-1], above)
+    for row in rows:
+        d.chain(*row, **WIDE)
+
+    places = [240 + 78 * t for t in range(3)]
+    d.text(places[1], -36, "a bidirectional layer", bold=True)
+    there = [d.box(x - 15, lower, "→", width=34, **size) for x in places]
+    back = [d.box(x + 15, upper, "←", width=34, **size) for x in places]
+    d.chain(*there, **WIDE)
+    d.chain(*back[::-1], **WIDE)
+    for t, (x, f, b) in enumerate(zip(places, there, back), start=1):
+        joined = d.tensor(x, output, _bold("h", str(t)), width=56)
+        d.arrow(f, (f.x, joined.bottom[1]), over=True)
+        d.arrow(b, (b.x, joined.bottom[1]))
+        fork = (x, entry - 24)
+        d.line(fork, (b.x, fork[1]), b.bottom, over=True)
+        d.arrow(fork, f, (f.x, fork[1]))
+        d.line(d.text(x, entry, _bold("x", str(t))).top, fork, head=False)
+        d.dot(*fork)
+    return d.figure()
+
+
 def encoder_decoder() -> Figure:
     """Draw a translation: the encoder reads and hands over its last state, the decoder writes.
 
