@@ -234,7 +234,7 @@ def test_adding(page):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("start", ["identity", "orthogonal", "Xavier", "He"])
+@pytest.mark.parametrize("start", ["identity", "orthogonal"])
 def test_starts_of_the_adder(page, activation, start):
     model = page["Adder"](activation, start, 40)
     W_h = model.rnn.weight_hh_l0
@@ -242,10 +242,6 @@ def test_starts_of_the_adder(page, activation, start):
         assert torch.equal(W_h, torch.eye(40))
     if start == "orthogonal":
         assert_close(W_h @ W_h.T, torch.eye(40))
-    if start in ("Xavier", "He"):
-        assert W_h.std().item() == pytest.approx(
-            {"Xavier": 1, "He": 2}[start] ** 0.5 / 40**0.5, rel=0.1
-        )
     assert not model.rnn.bias_ih_l0.any()
     assert not model.rnn.bias_hh_l0.any()
     X = torch.randn(3, 5, 2)
