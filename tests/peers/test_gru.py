@@ -185,3 +185,45 @@ def test_mean_gates_are_those_along_the_way(page):
     for t in (0, 1, 8):
         r, z, _ = page["gates"](X[:, t] @ W.T + b, states[:, t], U, c)
         assert_close(seen[:, t], torch.stack([r.mean(), z.mean()]).detach())
+
+
+WAYS = ["as trained", "blind candidate", "update gate at 0", "update gate at 1"]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_what_is_taken_away_late(page, how):
+    layer = nn.GRU(5, 6, batch_first=True)
+    X = torch.randn(4, 9, 5)
+    W, U, b, c = (p.detach() for p in layer.parameters())
+    wanted, kept = torch.zeros(4, 6), torch.ones(4, 6)
+    for t in range(9):
+        x = X[:, t] @ W.T + b
+        _, z, n = page["gates"](x, wanted, U, c)
+        if t >= 7 and how == "blind candidate":
+            n = torch.tanh(X[:, t] @ W[12:].T + b[12:])
+        if t >= 7 and how == "update gate at 0":
+            z = torch.zeros_like(z)
+        if t >= 7 and how == "update gate at 1":
+            z = torch.ones_like(z)
+        if t >= 7:
+            kept = kept * z
+        wanted = z * wanted + (1 - z) * n
+    h, left = page["weakened"](layer, X, how, 7)
+    assert_close(h, wanted)
+    assert_close(left, kept)
+    whole = page["weakened"](layer, torch.cat([X, X], 1), how)[0]
+    assert_close(whole, page["weakened"](layer, torch.cat([X, X], 1), how, 10)[0])
+    assert how != "as trained" or (h - layer(X)[0][:, -1]).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("matrices", ["orthogonal", "PyTorch's"])
+def test_without_the_reset_gate_it_is_one(page, matrices):
+    torch.manual_seed(0)
+    layer = page["begin_without_reset"](nn.GRU(5, 6, batch_first=True), 1.5, matrices)
+    torch.manual_seed(0)
+    other = page["begin"](nn.GRU(5, 6, batch_first=True), 1.5, matrices)
+    W, U, b, c = layer.parameters()
+    r, _, _ = page["gates"](torch.randn(3, 5) @ W.T + b, torch.randn(3, 6), U, c)
+    assert_close(r.detach(), torch.ones(3, 6))
+    for p, q in zip(layer.parameters(), other.parameters()):
+        assert torch.equal(p[6:], q[6:])
