@@ -162,7 +162,7 @@ def test_arms_predict_what_they_say(page: dict) -> None:
     fit = torch.linalg.lstsq(coordinates, linear)[0]
     assert_close(coordinates @ fit, linear, 1e-3)
     errors = [page["rmse"](page["predict"](arm, data), data.truth)
-              for arm in ("a width a feature", "learned matrix", "one width")]  # fmt: skip
+              for arm in ("a scale a feature", "learned matrix", "one width")]  # fmt: skip
     assert errors[0] < errors[1] < errors[2]
 
 
