@@ -233,3 +233,5 @@ def test_held_out_values_are_held_out(page):
     assert page["last_part_error"](mean, X, y) == pytest.approx(1)
     shuffled = page["shuffled_error"](mean, X, y, generator(0))
     assert np.isclose(shuffled, 0.16, atol=0.03)
+    again = page["shuffled_error"](mean, X, y, generator(0))
+    assert again == shuffled  # the generator orders the folds, and nothing else does
