@@ -1,7 +1,5 @@
 """The definitions of sequences/deep-and-bidirectional against torch, forward and backward."""
 
-import re
-
 import pytest
 import torch
 from torch import nn
@@ -12,6 +10,7 @@ from utils import assert_close, generator, seed_everything
 from utils.data.novels import TextSplit
 
 TOLERANCE = 1e-10  # in double precision
+ALSO = ("CASES",)
 LENGTHS = torch.tensor([4, 1, 7])
 
 
@@ -195,7 +194,7 @@ def test_learning_is_adam_on_windows(page, task, how):
     found = page["learn"](1, task, updates=7, size=8, bidirectional=True, **how)
     seed_everything(1)
     model, rng = page["Tagger"](task, 8, bidirectional=True), generator(1)
-    rate, (letters, labels) = how.get("learning_rate", 0.02), page["data"](task)["train"]
+    rate, (letters, labels) = how.get("learning_rate", 0.04), page["data"](task)["train"]
     adam = torch.optim.Adam(model.parameters())
     for step in range(7):
         adam.param_groups[0]["lr"] = rate * (1 - 0.95 * step / 7)
@@ -221,9 +220,9 @@ def test_learning_is_remembered_and_takes_what_fits(page):
 
 
 def test_number_of_updates(page):
-    """Three hundred, unless told otherwise, and the rate is 0.02."""
+    """Three hundred, unless told otherwise, and the rate is 0.04."""
     usual = page["learn"](1, "spaces", size=2, cell="rnn")
-    told = page["learn"](1, "spaces", size=2, cell="rnn", updates=300, learning_rate=0.02)
+    told = page["learn"](1, "spaces", size=2, cell="rnn", updates=300, learning_rate=0.04)
     for p, q in zip(usual.parameters(), told.parameters()):
         assert torch.equal(p, q)
 
@@ -244,15 +243,45 @@ def test_start_of_the_page_before(page):
         assert cell == "rnn" or (gate == 1).all()
 
 
-def test_writing_goes_on_from_a_prompt(page):
-    # the letter after is the next of the alphabet, always
-    model = Answers(lambda letters: 50.0 * F.one_hot((letters + 1) % 28, 28))
-
-    assert page["write"](model, "abc", n=5) == "abcdefgh"
-    assert len(re.findall(".", page["write"](model, "a"))) == 61
+def test_constant_answers(page):
+    """The most frequent label of what is asked for, of the same letters as everywhere."""
+    for task in ("spaces", "vowels"):
+        labels = [y for y in page["data"](task)["test"][1][:24_000].tolist() if y >= 0]
+        best = max(labels.count(label) for label in set(labels))
+        assert_close(torch.tensor(page["constant"](task)), 100 - 100 * best / len(labels), 1e-4)
 
 
 def test_depth_and_trial_effects_call_what_they_say(page):
     error = page["deep_error"](1, 2, True, updates=3, size=4)
-    tagger = page["learn"](1, "spaces", num_layers=2, residual=True, updates=3, size=4, delay=2)
+    how = {"num_layers": 2, "residual": True, "learning_rate": 0.02}
+    tagger = page["learn"](1, "spaces", updates=3, size=4, delay=2, **how)
     assert error == page["error"](tagger, "spaces")
+
+
+def test_the_best_try_is_that_on_the_validation_text(page):
+    tries = [{"learning_rate": rate, "size": 4} for rate in (0.0, 0.05, 0.01)]
+    models = [page["learn"](3, "spaces", **own, updates=20) for own in tries]
+    costs = [page["cost"](model, "spaces", "validation").mean().item() for model in models]
+    assert page["best"](3, "spaces", tries, updates=20) is models[costs.index(min(costs))]
+
+
+def test_arms_have_sixteen_tries_in_four_runs(page, monkeypatch):
+    """The delay is chosen in the first run, rates are in each; the last try is taken here."""
+    asked = {"delayed": [], "both": []}
+
+    told = {"updates": 7, "start": "orthogonal", "parameters": 900}
+
+    def best(seed, task, tries, **how):
+        assert {name: how[name] for name in told} == told
+        arm = "both" if "bidirectional" in tries[-1] else "delayed"
+        asked[arm] += [(seed, task, own["learning_rate"], own.get("delay")) for own in tries]
+        return page["Tagger"](task, 4, delay=tries[-1].get("delay", 0))
+
+    monkeypatch.setitem(page, "best", best)
+    for seed in (100, 101):
+        page["gain"](seed, **told)
+    waits = [(100, "spaces", 0.04, delay) for delay in (1, 2, 3, 4)]
+    first, second = ([(s, "spaces", r, 4) for r in (0.02, 0.04, 0.06)] for s in (100, 101))
+    assert asked["delayed"] == waits + first + waits + second  # the same are remembered
+    assert len(asked["both"]) == 2 * 4
+    assert all(delay is None and 0.02 <= rate <= 0.06 for *_, rate, delay in asked["both"])
