@@ -35,7 +35,7 @@ from sphinx_exercise.nodes import is_exercise_node
 
 HERE = Path(__file__).parent
 INDEX = "search-index.js"
-LONGEST = 145  # characters of a paragraph
+LONGEST = 126  # characters of a paragraph
 SILENT = {"claims", "references"}  # the one is indexed claim by claim, the other looked up by name
 LATEX = LatexNodes2Text(math_mode="text")
 NAMED = {"numref": "the figure", "eq": "(…)"}

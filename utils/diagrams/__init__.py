@@ -20,6 +20,7 @@ from utils.diagrams.graph import backward_pass
 from utils.diagrams.induction import induction_head
 from utils.diagrams.language import language_models
 from utils.diagrams.linear import softmax_classifier
+from utils.diagrams.looking import looking_back
 from utils.diagrams.lookup import attention_lookup, kernel_pooling
 from utils.diagrams.memory import sequence_models
 from utils.diagrams.paths import two_paths
@@ -57,6 +58,7 @@ __all__ = [
     "kernel_pooling",
     "language_models",
     "lenet",
+    "looking_back",
     "lstm_cell",
     "mlp_passes",
     "multi_head_attention",

@@ -145,6 +145,15 @@ ALT = {
         " 0.14. From b, <eos> with 0.9 and c with 0.1: b <eos> has 0.36, b c has 0.04. Of the six,"
         " a beam of 2 keeps b <eos> and a <eos>."
     ),
+    "looking_back": (
+        "One step of a decoder. Below, an encoder, a GRU, has read a, white, house; its three"
+        " states e1, e2 and e3 are kept. A box computes scores and their softmax from these states"
+        " and from the query, the decoder's state before the step: the weights are 0.1, 0.8 and"
+        " 0.1. The states, times the weights and summed, are the context. It is joined with the"
+        " embedding of the word written last, maison, and enters the decoder's GRU, which makes a"
+        " new state of the one before; a Linear layer reads the next word, blanche, off this state"
+        " and the context, which reaches it around the GRU."
+    ),
     "kernel_pooling": (
         "The query 30 meets three keys: 30, 26 and 38. Minus the squared distance over twice the"
         " square of the width, which is 4, gives the scores 0, −0.5 and −2. A softmax makes them"
