@@ -1,10 +1,11 @@
 """The search: an index of what readers look for, and the pages' way to it.
 
 Found are sections, claims, terms, answered questions, exercises, troubles and names of the API,
-each with its anchor. Sphinx's own index, of pages, is not made. `search-index.js` holds these
-entries as plain text, beside the code that ranks them (`search-engine.js`) and the stemmer that
-comes with Sphinx; a page fetches it when its reader begins to search. It is a script and not data
-because a page that was opened from disk may load only scripts. `search.js` is what a reader sees.
+each with its anchor. Sphinx's own index, of pages, is not made. `search-index.js` holds the names
+of these entries, beside the code that ranks them (`search-engine.js`) and the stemmer that comes
+with Sphinx; a page fetches it when its reader begins to search, and after it `search-texts.js`,
+what the entries say: the first hits do not wait for that. They are scripts and not data because a
+page that was opened from disk may load only scripts. `search.js` is what a reader sees.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ from sphinx.search.en import js_porter_stemmer
 from sphinx_exercise.nodes import is_exercise_node
 
 HERE = Path(__file__).parent
-INDEX = "search-index.js"
-LONGEST = 126  # characters of a paragraph
+INDEX, TEXTS = "search-index.js", "search-texts.js"
+LONGEST = 160  # characters of a paragraph
 SILENT = {"claims", "references"}  # the one is indexed claim by claim, the other looked up by name
 LATEX = LatexNodes2Text(math_mode="text")
 NAMED = {"numref": "the figure", "eq": "(…)"}
 
 # kind, title, anchor, title of the section around it, text, which of its words are bold or italic
 Entry = tuple[str, str, str, str, str, str]
+TEXT = 4  # the place of the text
 
 
 def formula(latex: str) -> str:
@@ -122,7 +124,7 @@ def prose(section: nodes.Element) -> str:
             said += [plain(text) for text in texts]
         elif "solution" not in getattr(child, "attributes", {}).get("classes", []):
             said.append(plain(child))
-    # What a paragraph is about stands at its beginning, and the index has to stay light; the head
+    # What a paragraph is about stands at its beginning, and the texts have to stay light; the head
     # of a page, with its answer in short, is kept whole.
     longest = LONGEST if isinstance(section.parent, nodes.section) else len(" ".join(said))
     texts = (tidy(text) for text in said)
@@ -216,25 +218,35 @@ def claims(app: Sphinx) -> dict[str, list[Entry]]:
 
 
 def write_index(app: Sphinx, error: Exception | None) -> None:
-    """Write the index and what ranks it into one script."""
+    """Write the names with what ranks them into one script, the texts into another."""
     if error is not None or app.builder.format != "html":
         return
     tried = claims(app)
     pages = [
+        (page, found + tried.get(page, [])) for page, found in sorted(found_on(app.env).items())
+    ]
+    named = [
         [
             app.builder.get_target_uri(page),
             app.env.titles[page].astext(),
-            found + tried.get(page, []),
+            [[*entry[:TEXT], *entry[TEXT + 1 :]] for entry in found],
         ]
-        for page, found in sorted(found_on(app.env).items())
+        for page, found in pages
     ]
     synonyms = yaml.safe_load((HERE / "search-synonyms.yml").read_text(encoding="utf-8"))
-    data = json.dumps({"pages": pages, "synonyms": synonyms}, ensure_ascii=False)
     engine = (HERE / "search-engine.js").read_text(encoding="utf-8")
-    script = (
-        f"(() => {{\n{js_porter_stemmer}\n{engine}\nwindow.bookSearch = engine({data});\n}})();\n"
-    )
-    Path(app.outdir, "_static", INDEX).write_text(script, encoding="utf-8")
+    data = as_script({"pages": named, "synonyms": synonyms})
+    texts = as_script([entry[TEXT] for _, found in pages for entry in found])
+    names = f"{js_porter_stemmer}\n{engine}\nwindow.bookSearch = engine({data});"
+    folder = Path(app.outdir, "_static")
+    (folder / INDEX).write_text(f"(() => {{\n{names}\n}})();\n", encoding="utf-8")
+    said = f"window.bookSearch = window.bookSearch.with({texts});\n"
+    (folder / TEXTS).write_text(said, encoding="utf-8")
+
+
+def as_script(data: object) -> str:
+    """Data as JavaScript."""
+    return json.dumps(data, ensure_ascii=False)
 
 
 def without_own_index(app: Sphinx) -> None:

@@ -1,8 +1,8 @@
 // Ranks the entries of the search index: BM25F, in which a word of a title counts more than one of the
 // text; with synonyms, both spellings, prefixes, and a typing error where nothing else is found.
 // `engine(data)` returns `search(query, limit)`: hits, best first, and `parts(text)`, which splits a
-// text at the words that were found.
-function engine(data) {
+// text at the words that were found. `search.with(texts)` is a search that knows what the entries say.
+function engine(data, said = []) {
   const STOP = new Set(
     ("a about all am an and any are as at be because been but by can could did do does for from had has " +
       "have how i if in into is it its may me more most much must my no not of on one should so some such than " +
@@ -83,7 +83,8 @@ function engine(data) {
 
   const entries = [];
   for (const [url, page, found] of data.pages) {
-    for (const [kind, title, anchor, section, text, stressed] of found) {
+    for (const [kind, title, anchor, section, stressed] of found) {
+      const text = said[entries.length] ?? "";
       entries.push({ kind, title, page, section, text, stressed, url, anchor, titleKeys: new Set() });
     }
   }
@@ -244,5 +245,7 @@ function engine(data) {
     return pieces;
   }
 
+  search.with = (texts) => engine(data, texts);
+  search.whole = said.length > 0;
   return search;
 }

@@ -1,27 +1,40 @@
 // The search as a reader sees it: a dialog on every page (Ctrl+K, "/", or a link to the page of the
 // search), the same on that page itself, and the marks where a hit leads. The index is a script of its
-// own, fetched when somebody searches: `window.bookSearch(query)` ranks.
+// own, fetched when somebody searches, and the texts another, which may come later: hits are shown
+// by name at first, then again. `window.bookSearch(query)` ranks.
 (() => {
   const root = document.documentElement.dataset.content_root ?? "./";
   const KINDS = { chapter: "chapter", part: "part", page: "page", section: "section", claim: "claim", term: "term", question: "question", symbol: "symbol",
     exercise: "exercise", trouble: "trouble", API: "API" };
   const NONE = "Nothing found. The glossary, the claims and the contents may help.";
   const FAILED = "The index could not be fetched. Try again.";
-  let loading;
+  const loading = {};
 
-  function index() {
-    loading ??= new Promise((resolve, reject) => {
+  function load(name) {
+    loading[name] ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = `${root}_static/search-index.js`;
-      script.onload = () => resolve(window.bookSearch);
+      script.src = `${root}_static/${name}.js`;
+      script.onload = resolve;
       script.onerror = () => {
-        loading = undefined; // the next key tries again
+        delete loading[name]; // the next key tries again
         script.remove();
         reject(new Error(FAILED));
       };
       document.head.append(script);
     });
-    return loading;
+    return loading[name];
+  }
+
+  // What ranks, by name alone until the texts are there.
+  async function index() {
+    await load("search-index");
+    return window.bookSearch;
+  }
+
+  async function whole() {
+    await index();
+    await load("search-texts");
+    return window.bookSearch;
   }
 
   function element(tag, attributes = {}, ...children) {
@@ -85,6 +98,7 @@
     const form = element("form", { role: "search", action: `${root}search.html` }, input);
     const box = element("div", { class: "search-box" }, form, status, list);
     const links = () => [...list.querySelectorAll("a")];
+    const inHits = () => list.contains(document.activeElement); // they stay where a reader is among them
     let waiting = false; // Enter was pressed before the hits were there
     let saying;
 
@@ -106,10 +120,16 @@
       const { hits, parts } = query.trim() ? search(query) : { hits: [] };
       list.replaceChildren(...hits.map((entry) => hit(entry, query.trim(), parts)));
       list.dataset.query = query;
+      list.dataset.whole = search.whole;
       if (!query.trim()) say("");
       else if (hits.length === 0) say(NONE);
       else say(`${hits.length === 1 ? "1 hit" : `${hits.length} hits`}, best first.`);
-      if (waiting) go();
+      if (search.whole) {
+        if (waiting) go();
+        return;
+      }
+      const again = () => list.dataset.query === input.value && list.dataset.whole !== "true" && !inHits() && show();
+      whole().then(again, () => waiting && go()); // by name is better than nothing
     }
 
     function go() {
@@ -118,7 +138,7 @@
     }
 
     input.addEventListener("input", show);
-    input.addEventListener("focus", () => index().catch(() => {}), { once: true });
+    input.addEventListener("focus", () => whole().catch(() => {}), { once: true });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       go();
@@ -193,7 +213,7 @@
     scroll();
     if (document.readyState !== "complete") addEventListener("load", scroll, { once: true });
     if (!CSS.highlights) return; // an older browser frames the place, without the words
-    const { parts } = (await index())(query);
+    const { parts } = (await whole())(query);
     const walker = document.createTreeWalker(anchor, NodeFilter.SHOW_TEXT);
     const ranges = [];
     while (walker.nextNode()) {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.site import book
 from tests.site.conftest import PHONE, WIDE, Visit
@@ -16,7 +16,7 @@ from tests.site.search_queries import ADDED, NAMES, OURS, REVIEW
 QUERIES = REVIEW | OURS
 CHAPTER = "chapters/optimization/adam"
 SHORT = "teach"  # a page that is there at once
-INDEX = book.BUILT / "_static" / "search-index.js"
+INDEX, TEXTS = (book.BUILT / "_static" / f"search-{name}.js" for name in ("index", "texts"))
 MARKED = """() => [...CSS.highlights.get("search") ?? []].map((range) =>
     range.startContainer.data.slice(range.startOffset, range.endOffset).toLowerCase())"""
 
@@ -27,11 +27,21 @@ def index() -> list[list]:
     return json.JSONDecoder().raw_decode(text, text.index('{"pages"'))[0]["pages"]
 
 
+def texts() -> list[str]:
+    """What the entries say, in their order."""
+    text = TEXTS.read_text(encoding="utf-8")
+    return json.JSONDecoder().raw_decode(text, text.index("["))[0]
+
+
 def hits(page: Page, query: str) -> list[str]:
     """The anchors of the hits for a query on the search page, best first."""
     page.locator(".search-page input").fill(query)
     page.wait_for_function(
-        "query => document.querySelector('.search-hits')?.dataset.query === query", arg=query
+        """query => {
+            const shown = document.querySelector(".search-hits")?.dataset;
+            return shown?.query === query && shown.whole === "true";
+        }""",
+        arg=query,
     )
     links = page.locator(".search-hits a")
     found = links.evaluate_all("links => links.map((link) => link.getAttribute('href'))")
@@ -147,19 +157,21 @@ def test_all_kinds_are_in_the_index_and_in_plain_words() -> None:
     found = [entry for _, _, entries in index() for entry in entries]
     kinds = {"chapter", "part", "page", "section", "claim", "term", "question", "exercise"}
     assert {entry[0] for entry in found} == kinds | {"trouble", "symbol", "API"}
-    texts = [f"{entry[1]} {entry[4]}" for entry in found]
+    said = [f"{entry[1]} {text}" for entry, text in zip(found, texts(), strict=True)]
     latex = re.compile(
         r"\\(?:math|text|frac|sqrt|left|cdot|operatorname|[a-z]+\{)|\$\$|import torch"
     )
-    assert [text for text in texts if latex.search(text)] == []
+    assert [text for text in said if latex.search(text)] == []
 
 
 def test_the_index_is_light_and_is_the_only_one() -> None:
-    assert len(gzip.compress(INDEX.read_bytes())) < 150_000
+    assert len(gzip.compress(INDEX.read_bytes())) < 80_000  # hits wait for it
+    chapters = len(book.notebooks())
+    assert len(gzip.compress(TEXTS.read_bytes())) < 50_000 + 4_500 * chapters
     for name in book.pages():
         scripts = " ".join(book.document(name).resources)
         assert not re.search(
-            r"search-index|searchindex|searchtools|language_data|highlight", scripts
+            r"search-index|search-texts|searchindex|searchtools|language_data|highlight", scripts
         )
 
 
@@ -167,12 +179,39 @@ def test_the_index_is_fetched_when_somebody_searches(tab: Visit) -> None:
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
     page = tab.open(SHORT)
-    assert not any("search-index" in url for url in asked)
+    assert not any(re.search("search-(index|texts)", url) for url in asked)
     page.keyboard.press("/")
     expect(page.get_by_role("dialog", name="Search")).to_be_visible()
-    page.wait_for_function("() => window.bookSearch")
-    assert sum("search-index" in url for url in asked) == 1
+    page.wait_for_function("() => window.bookSearch?.whole")
+    for name in ("search-index.js", "search-texts.js"):
+        assert sum(name in url for url in asked) == 1
     assert tab.complaints == []
+
+
+def test_hits_by_name_do_not_wait_for_the_texts(tab: Visit) -> None:
+    held: list[Route] = []
+    tab.page.route("**/search-texts.js", lambda route: held.append(route))
+    page = tab.open(SHORT)
+    page.keyboard.press("/")
+    page.keyboard.type("perplexity")
+    links = page.locator(".search-dialog .search-hits a")
+    expect(links.first).to_contain_text("erplexity")
+    by_name = links.count()
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    page.wait_for_function("() => document.querySelector('.search-hits').dataset.whole === 'true'")
+    assert links.count() > by_name
+    expect(page.locator(".search-dialog .search-snippet").first).to_be_visible()
+
+
+def test_without_the_texts_names_are_found(tab: Visit) -> None:
+    tab.page.route("**/search-texts.js", lambda route: route.abort())
+    page = tab.open(SHORT)
+    page.keyboard.press("/")
+    page.keyboard.type("No module named torch")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/troubleshooting.html*")
 
 
 @pytest.fixture(params=["served", "from disk"])
