@@ -207,7 +207,7 @@ def rnn_unrolled() -> Figure:
 
 
 def deep_and_bidirectional() -> Figure:
-    """Draw a stack of two recurrent layers, and below it a layer that reads in both directions.
+    """Draw a stack of two recurrent layers, and beside it a layer that reads in both directions.
 
     Returns:
         The figure.
@@ -226,9 +226,9 @@ def deep_and_bidirectional() -> Figure:
         for y, layer in ((upper, 2), (lower, 1))
     ]
     for t, column in enumerate(zip(*rows), start=1):
-        above = d.text(column[0].x, output, f"$\\mathbf{{h}}^{{(2)}}_{{{t}}}$")
-        below = d.text(column[0].x, entry, _bold("x", str(t)))
-        d.chain(below, *column[::-1], above)
+        d.text(column[0].x, output - 4, f"$\\mathbf{{h}}^{{(2)}}_{{{t}}}$")
+        d.chain(d.text(column[0].x, entry, _bold("x", str(t))), *column[::-1])
+        d.arrow(column[0], (column[0].x, output + 15))  # clear of the index below
     for row in rows:
         d.chain(*row, **WIDE)
 
