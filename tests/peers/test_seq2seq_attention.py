@@ -301,16 +301,16 @@ def test_replacing_what_matters_costs_most(page: dict[str, Any]) -> None:
 def test_looks_are_right_or_one_late(page: dict[str, Any]) -> None:
     class Looker(nn.Module):
         def forward(self, source: Tensor, previous: Tensor) -> tuple[None, Tensor]:
-            return None, F.one_hot(torch.tensor([[0, 2, 3, 1, 2, 2]]), 4).float()
+            return None, F.one_hot(torch.tensor([[0, 2, 2, 1, 2, 2, 1]]), 4).float()
 
-    origin = torch.zeros(1, 6, 4, dtype=torch.bool)
-    origin[0, 0, 0] = origin[0, 1, 1] = origin[0, 2, 0] = True  # right, late, elsewhere
+    origin = torch.zeros(1, 7, 4, dtype=torch.bool)
+    origin[0, 0, 0] = origin[0, 1, 1] = origin[0, 2, 0] = True  # right, late, two late
     origin[0, 4, 1] = origin[0, 4, 2] = True  # right in one of two; the next and fourth: nowhere
-    origin[0, 5, 3] = True  # one early
-    tokens = torch.zeros(1, 7, dtype=torch.int64)
+    origin[0, 5, 3] = origin[0, 6, 0] = True  # one early, late
+    tokens = torch.zeros(1, 8, dtype=torch.int64)
     task = page["Task"]((9, 9), tokens[:, :4], tokens, tokens[:, :4], tokens, origin)
     right, late = page["looks"](Looker(), task)
-    assert right == pytest.approx(2 / 5, abs=1e-6) and late == pytest.approx(1 / 5, abs=1e-6)
+    assert right == pytest.approx(2 / 6, abs=1e-6) and late == pytest.approx(2 / 6, abs=1e-6)
 
 
 def test_letters_are_counted_by_place_and_by_edits(page: dict[str, Any]) -> None:
