@@ -313,6 +313,44 @@ def test_looks_are_right_or_one_late(page: dict[str, Any]) -> None:
     assert right == pytest.approx(2 / 6, abs=1e-6) and late == pytest.approx(2 / 6, abs=1e-6)
 
 
+def test_a_ruler_goes_from_corner_to_corner(page: dict[str, Any]) -> None:
+    source = torch.tensor([[5, 6, 7, EOS], [5, EOS, PAD, PAD]])
+    target = torch.tensor([[BOS, 5, 5, 5, EOS], [BOS, 5, EOS, PAD, PAD]])
+    origin = torch.zeros(2, 4, 4, dtype=torch.bool)
+    origin[0, range(3), range(3)] = origin[1, 0, 0] = origin[1, 1, 0] = True
+    task = page["Task"]((9, 9), source, target, source, target, origin)
+    assert page["ruler"](task) == pytest.approx(4 / 5, abs=1e-6)  # not the last one
+    origin[0, 1] = torch.tensor([False, False, True, False])
+    assert page["ruler"](task) == pytest.approx(3 / 5, abs=1e-6)
+
+
+def test_a_state_is_left_out_of_the_average(page: dict[str, Any]) -> None:
+    model = page["Luong"](9, 11, 6)
+    model.W.weight.data *= 8
+    target = torch.cat([PREVIOUS, torch.tensor([[5], [8], [EOS]])], 1)
+    origin = torch.zeros(3, 4, 5, dtype=torch.bool)
+    origin[0, :, 0] = origin[1, :2, 1] = origin[2, 1:, 2] = True
+    task = page["Task"]((9, 11), SOURCE, target, SOURCE, target, origin)
+    states, lengths, last = model.encode(SOURCE)
+    d, _ = model.decoder(model.embed(PREVIOUS), last)
+    same = []
+    for row, step in origin.any(-1).nonzero().tolist():
+        E = states[row, : lengths[row]]
+        scores = E @ model.W(d[row, step]) / 6**0.5
+        falls = []
+        for place in range(len(E)):
+            kept = [i for i in range(len(E)) if i != place]
+            context = scores[kept].softmax(0) @ E[kept]
+            logits = model.output(torch.cat([d[row, step], context]))
+            falls.append(-logits.log_softmax(0)[target[row, step + 1]].item())
+        same.append(falls.index(max(falls)) == int(scores.argmax()))
+    wanted = sum(same) / len(same)
+    assert 0 < wanted < 1
+    assert page["without_a_state"](model, task, rows=3) == pytest.approx(wanted, abs=1e-6)
+    two = sum(same[:6]) / 6
+    assert page["without_a_state"](model, task, rows=2) == pytest.approx(two, abs=1e-6)
+
+
 def test_letters_are_counted_by_place_and_by_edits(page: dict[str, Any]) -> None:
     wanted = torch.tensor([[5, 6, 7, 8, EOS], [5, 6, EOS, PAD, PAD]])
     written = torch.tensor([[6, 7, 8, EOS, PAD], [5, 6, EOS, PAD, PAD]])

@@ -288,6 +288,20 @@ def test_the_normalisations_share_what_they_show():
         assert shared[:rows, :columns].all() and shared.sum() == rows * columns
 
 
+def test_linear_regression_is_right():
+    x, y = (torch.tensor(v, dtype=torch.float) for v in (linear.FEATURES, linear.NUMBER))
+    w = torch.tensor(linear.WEIGHTS, requires_grad=True)
+    b = torch.tensor(float(linear.BIAS), requires_grad=True)
+    prediction = x @ w + b
+    loss = (prediction - y) ** 2
+    loss.backward()
+    assert (prediction.item(), loss.item()) == (linear.PREDICTION, linear.SQUARE)
+    assert 2 * (prediction - y).item() == linear.TWICE
+    assert (*w.grad.tolist(), b.grad.item()) == linear.PULLS
+    texts = [t.get_text() for t in diagrams.linear_regression().axes[0].texts]
+    assert {str(x).replace("-", "−") for x in (*linear.FEATURES, *linear.PULLS)} <= set(texts)
+
+
 def test_the_softmax_classifier_is_right():
     o, y = (torch.tensor([row], dtype=torch.float) for row in (linear.LOGITS, linear.TARGET))
     p, loss = o.softmax(-1), F.cross_entropy(o, y).item()

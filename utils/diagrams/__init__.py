@@ -19,12 +19,13 @@ from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
 from utils.diagrams.induction import induction_head
 from utils.diagrams.language import language_models
-from utils.diagrams.linear import softmax_classifier
+from utils.diagrams.linear import linear_regression, softmax_classifier
 from utils.diagrams.looking import looking_back
 from utils.diagrams.lookup import attention_lookup, kernel_pooling
 from utils.diagrams.memory import sequence_models
+from utils.diagrams.patches import vision_transformer
 from utils.diagrams.paths import two_paths
-from utils.diagrams.perceptron import mlp_passes
+from utils.diagrams.perceptron import mlp_passes, perceptron_rule
 from utils.diagrams.recurrent import (
     deep_and_bidirectional,
     encoder_decoder,
@@ -58,10 +59,12 @@ __all__ = [
     "kernel_pooling",
     "language_models",
     "lenet",
+    "linear_regression",
     "looking_back",
     "lstm_cell",
     "mlp_passes",
     "multi_head_attention",
+    "perceptron_rule",
     "normalisation_axes",
     "residual_blocks",
     "resnet18",
@@ -74,4 +77,5 @@ __all__ = [
     "transformer_block",
     "truncated_chain",
     "two_paths",
+    "vision_transformer",
 ]

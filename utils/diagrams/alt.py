@@ -24,11 +24,23 @@ ALT = {
         " edges: L sends 1·5 to p and 1·6 to s; p sends 5·3 to a and 5·2 to b; s sends 6·1 to each."
         " So the gradient at a is 15 + 6 = 21 and at b 10 + 6 = 16."
     ),
+    "linear_regression": (
+        "From top to bottom: the features 2 and −1 pass a layer with the weights 0.5 and 1 and the"
+        " bias 3, which gives the prediction 3. Its squared error from the target 1 is a loss of"
+        " 4. Dashed arrows go back: twice the residual, 4, to the prediction, and the gradient, 8"
+        " and −4 for the weights and 4 for the bias, to the layer."
+    ),
     "softmax_classifier": (
         "From top to bottom: an image of 784 pixels passes a Linear layer with W and b, which gives"
         " three logits, 0.3, 2.9 and 4. A softmax turns them into the probabilities 0.02, 0.25 and"
         " 0.74. The cross-entropy with the one-hot label 0, 1, 0 is a loss of 1.41. A dashed arrow"
         " brings the gradient back to the logits: 0.02, −0.75 and 0.74."
+    ),
+    "perceptron_rule": (
+        "One unit twice. Before: the inputs 2 and 1 and the constant 1, with the weights 1, −4 and"
+        " 1, sum to z = −1; the step answers −1, but the label is 1. Label times inputs, (2, 1, 1),"
+        " is added to the weights. After the update: the weights are 3, −3 and 2, z is 5, and the"
+        " step answers 1, which is right."
     ),
     "mlp_passes": (
         "A network twice. Forward: the inputs 1 and 2 lead to two hidden units, with weights 1 and"
@@ -206,5 +218,12 @@ ALT = {
         " the step before from below and leads to the value of its own step above. Hidden Markov: a"
         " chain of states h, each with an arrow to the next and one down to the value x of its"
         " step; no arrow leads from a value to a state."
+    ),
+    "vision_transformer": (
+        "A vision transformer from top to bottom. An image of 28×28 is cut into 4 by 4 patches,"
+        " numbered row by row from 1 to 16, of 49 pixels each. The same linear layer turns each"
+        " patch into a row of features. Before them stands a learned class token. A position is"
+        " added to each of the 17 rows, and all pass a Transformer encoder. The row of the class"
+        " token goes through a linear layer and becomes 10 logits; the patches' rows are not used."
     ),
 }

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons."""
+"""Perceptrons: one unit and its rule; several units in layers."""
 
 from matplotlib.figure import Figure
 
@@ -7,6 +7,7 @@ from utils.diagrams.canvas import QUIET, SKIP, SMALL, Diagram, signed
 INPUT, TARGET = (1, 2), 1
 WEIGHTS, BIASES = ((1, 2), (1, -1)), (-1, -1)  # of the hidden units: rows are inputs
 OUT_WEIGHTS, OUT_BIAS = (2, 3), -1
+SEEN, START, LABEL = (2, 1, 1), (1, -4, 1), 1  # of perceptron_rule: two inputs and the constant
 COLUMNS, HEIGHT = (44, 236, 416), 104  # inputs, hidden units, output; from row to row
 RADIUS = 19
 ABOVE, BELOW, CROSSING = 0.5, 0.52, 0.27  # where on its line a number stands
@@ -48,6 +49,42 @@ def mlp_passes() -> Figure:
         state = "on" if number > 0 else "off"
         d.text(COLUMNS[1], y, f"at h: {g}; the unit is {state}", size=SMALL)
     d.text(COLUMNS[2], top + HEIGHT / 2 + 34, f"{out} − {TARGET}", size=SMALL)
+    return d.figure()
+
+
+def perceptron_rule() -> Figure:
+    """Draw one perceptron that is wrong about an example, and the same one after the update.
+
+    Returns:
+        The figure.
+
+    Example:
+        >>> perceptron_rule()
+        >>> plt.show()
+    """
+    after = tuple(w + LABEL * x for w, x in zip(START, SEEN))
+    d = Diagram()
+    for top, title, weights in ((0, "before", START), (250, "after the update", after)):
+        z = sum(w * x for w, x in zip(weights, SEEN))
+        out = 1 if z > 0 else -1
+        d.text(210, top - 42, f"{title}: {'right' if out == LABEL else 'wrong'}", bold=True)
+        total = d.unit(200, top + 64, radius=RADIUS)
+        d.text(200, top + 64, signed(z))
+        d.text(200, top + 98, "z", size=SMALL)
+        step = d.box(290, top + 64, "step", learned=False)
+        answer = d.tensor(386, top + 64, signed(out), width=44)
+        d.text(386, top + 36, "output", size=SMALL)
+        d.text(386, top + 92, f"label {signed(LABEL)}", size=SMALL)
+        d.chain(total, step, answer)
+        for y, x, w in zip((0, 64, 128), SEEN, weights):
+            d.unit(60, top + y, radius=RADIUS)
+            d.text(60, top + y, signed(x))
+            _edge(d, (60, top + y), (200, top + 64), w, ABOVE, backward=False)
+        d.text(28, top, "$x_1$", align="right")
+        d.text(28, top + 64, "$x_2$", align="right")
+        d.text(28, top + 128, "constant", size=SMALL, align="right")
+    change = ", ".join(signed(LABEL * x) for x in SEEN)
+    d.text(210, 180, f"label × inputs = ({change}) is added to the weights", size=SMALL)
     return d.figure()
 
 
