@@ -93,3 +93,14 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     live.run_here(tab.page, request.module.NAME)
     yield tab.page
     context.close()
+
+
+@pytest.fixture(scope="module", params=book.notebooks())
+def chapter(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
+    """Each chapter in turn, opened once for all tests of a module, its folds closed."""
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    tab = visit(context, address)
+    tab.name = request.param
+    tab.open(request.param)
+    yield tab
+    context.close()

@@ -2,9 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
 
-import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
@@ -87,17 +85,6 @@ def label_of(kind: str, code: str) -> str:
     return f"{what} · {count} {'line' if count == 1 else 'lines'}"
 
 
-@pytest.fixture(scope="module", params=book.notebooks())
-def chapter(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
-    """Each chapter in turn, opened once for all tests of this module, its folds closed."""
-    context = browser.new_context(viewport=LAPTOP, color_scheme="light")
-    tab = visit(context, address)
-    tab.name = request.param
-    tab.open(request.param)
-    yield tab
-    context.close()
-
-
 def test_cells_fold_by_their_tags(chapter: Visit) -> None:
     page = chapter.page
     assert page.locator("article details.fold > summary").all_inner_texts() == folds_of(
@@ -118,6 +105,7 @@ def test_cells_fold_by_their_tags(chapter: Visit) -> None:
 
 def test_no_line_is_cut_off(chapter: Visit) -> None:
     page = chapter.page
+    page.set_viewport_size(LAPTOP)
     page.evaluate(OPEN_ALL)
     assert page.evaluate(CUT_OFF) == []
     assert page.evaluate(BROKEN) == []

@@ -41,10 +41,9 @@ def plain(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 
 
-@pytest.mark.parametrize("name", book.notebooks())
-def test_the_box_lists_the_claims_of_the_page(tab: Visit, name: str) -> None:
-    claims = claims_of(name)
-    page = tab.open(name)
+def test_the_box_lists_the_claims_of_the_page(chapter: Visit) -> None:
+    claims = claims_of(chapter.name)
+    page = chapter.page
     lines, cards = page.evaluate(LINES), page.evaluate(CARDS)
     assert claims
     # Every link leads to the card of its claim, in the order of the trials, and back to the ledger.
@@ -108,20 +107,22 @@ def test_the_box_and_its_lines_have_names(tab: Visit) -> None:
     assert all(re.match(r'"[✓✗◐] "', mark) for mark in marks), "told apart by colour alone"
 
 
-@pytest.mark.parametrize("width", [390, 320])
-@pytest.mark.parametrize("name", book.notebooks())
-def test_head_and_foot_fit_a_phone(tab: Visit, name: str, width: int) -> None:
-    tab.page.set_viewport_size({"width": width, "height": 844})
-    page = tab.open(name)
-    page.locator(".on-trial summary").click()
-    assert page.evaluate(STICKING_OUT) == []
+def test_head_and_foot_fit_a_phone(chapter: Visit) -> None:
+    page = chapter.page
     wide = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth && e.clientWidth).length"
-    for part in (".on-trial", ".page-foot"):
-        box = page.locator(part).bounding_box()
-        assert box
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-        assert page.locator(f"{part}, {part} *:not(a, span, time)").evaluate_all(wide) == 0
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        summary = page.locator(".on-trial summary")
+        summary.click()
+        assert page.evaluate(STICKING_OUT) == []
+        for part in (".on-trial", ".page-foot"):
+            box = page.locator(part).bounding_box()
+            assert box
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert page.locator(f"{part}, {part} *:not(a, span, time)").evaluate_all(wide) == 0
+        summary.click()
+    page.set_viewport_size(WIDE)
 
 
 @pytest.mark.parametrize("name", book.notebooks())
@@ -149,11 +150,11 @@ def is_folded(node: Tag) -> bool:
     return "solution" in classes or "fold" in classes
 
 
-@pytest.mark.parametrize("name", book.notebooks())
-def test_the_foot_says_licence_citation_and_last_run(tab: Visit, name: str) -> None:
-    files = (book.ROOT / "chapters" / "replications").glob(f"{name.removeprefix('chapters/')}/*")
+def test_the_foot_says_licence_citation_and_last_run(chapter: Visit) -> None:
+    name = chapter.name.removeprefix("chapters/")
+    files = (book.ROOT / "chapters" / "replications").glob(f"{name}/*")
     runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    foot = tab.open(name).locator(".page-foot")
+    foot = chapter.page.locator(".page-foot")
     assert foot.locator("time").get_attribute("datetime") == max(run["date"] for run in runs)
     said = " ".join(foot.inner_text().split())
     assert f"{len(runs)} run{'s are' if len(runs) > 1 else ' is'} on record" in said
@@ -163,7 +164,7 @@ def test_the_foot_says_licence_citation_and_last_run(tab: Visit, name: str) -> N
         "MIT",
     ]
     foot.get_by_role("link", name="Cite this").click()
-    section = tab.page.locator("section:has(> #cite-it)")
+    section = chapter.page.locator("section:has(> #cite-it)")
     expect(section.locator("h2")).to_be_in_viewport()
     title = yaml.safe_load((book.ROOT / "CITATION.cff").read_text(encoding="utf-8"))["title"]
     expect(section.locator("pre")).to_contain_text(f"title = {{{{{title}}}}}")

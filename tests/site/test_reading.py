@@ -2,10 +2,8 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.site import book
 from tests.site.conftest import Visit
 
 
@@ -27,9 +25,8 @@ def test_the_front_page_has_three_doors(tab: Visit) -> None:
         assert page.locator("h1:visible").count() == 1
 
 
-@pytest.mark.parametrize("name", book.notebooks())
-def test_solutions_open(tab: Visit, name: str) -> None:
-    page = tab.open(name)
+def test_solutions_open(chapter: Visit) -> None:
+    page = chapter.page
     exercises = page.locator(".admonition.exercise")
     solutions = page.locator(".admonition.solution")
     assert exercises.count() >= 1
@@ -42,9 +39,8 @@ def test_solutions_open(tab: Visit, name: str) -> None:
         expect(content).to_be_visible()
 
 
-@pytest.mark.parametrize("name", book.notebooks())
-def test_figures_and_exercises_are_numbered(tab: Visit, name: str) -> None:
-    page = tab.open(name)
+def test_figures_and_exercises_are_numbered(chapter: Visit) -> None:
+    page = chapter.page
     for caption in page.locator("figure .caption-number").all_inner_texts():
         assert re.fullmatch(r"Fig\. \d+\.\d+\.\d+\s*", caption)
     for title in page.locator(".admonition.exercise > .admonition-title").all_inner_texts():
