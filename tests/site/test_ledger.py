@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.site import book
 from tests.site.conftest import PHONE, WIDE, Visit
-from tests.site.test_accessibility import DARK, OPTIONS, RUN
+from tests.site.test_accessibility import found_by_axe
 from tests.site.test_pages import STICKING_OUT
 
 CLAIMS = yaml.safe_load((book.ROOT / "chapters" / "claims.yml").read_text(encoding="utf-8"))
@@ -211,9 +210,7 @@ def test_the_open_ledger_is_accessible(tab: Visit, scheme: str) -> None:
     page = tab.open("claims")
     page.evaluate(OPEN_ALL)
     page.get_by_role("button", name="Chinese").click()
-    page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(RUN, DARK if scheme == "dark" else OPTIONS)["violations"]
-    assert [v["id"] for v in found if v["impact"] in {"serious", "critical"}] == []
+    assert found_by_axe(tab, colours_only=scheme == "dark") == []
 
 
 @pytest.mark.parametrize("width", [390, 320])

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from tests.site import book
 from tests.site.conftest import PHONE, Visit, visit
 from tests.site.live import FILES, FORWARD, PAGES, TOLERANCE, content, run_here
-from tests.site.test_accessibility import RUN, wear
+from tests.site.test_accessibility import EVERYWHERE, RUN, wear
 
 # Elements that reach beyond the frame, or hide a part of what they hold.
 STICKING_OUT = """() => [...document.querySelectorAll(".live")].flatMap((place) => {
@@ -63,7 +63,7 @@ def test_axe_finds_nothing(live: Visit, theme: str) -> None:
     wear(live, theme)
     if not live.page.evaluate("() => 'axe' in window"):
         live.page.evaluate(AXE_SCRIPT)
-    found = live.page.evaluate(RUN.replace("axe.run({", "axe.run({ include: ['.live'],"), {})
+    found = live.page.evaluate(RUN, [EVERYWHERE | {"include": [[".live"]]}, {}])
     assert not [(v["id"], [node["html"] for node in v["nodes"][:3]]) for v in found["violations"]]
 
 
