@@ -155,6 +155,8 @@ ADDED = {
     "softmax numerical stability": (
         "glossary.html#term-log-sum-exp",
         "glossary.html#term-log-softmax",
+        # a chapter of that name, written later, which leads on to where the softmax is made stable
+        "chapters/mlp/numerical-stability.html#numerical-stability",
     ),
     "He initialization": ("glossary.html#term-initialisation",),  # it says Xavier's, He's, LeCun's
     "weight decay vs L2 penalty": ("glossary.html#term-L2-penalty",),

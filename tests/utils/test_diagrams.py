@@ -36,6 +36,7 @@ from utils.diagrams import (
     induction,
     language,
     linear,
+    losses,
     perceptron,
     search,
     sliding,
@@ -312,6 +313,25 @@ def test_the_softmax_classifier_is_right():
     texts = [t.get_text() for t in diagrams.softmax_classifier().axes[0].texts]
     for numbers in (linear.LOGITS, linear.TARGET, linear.PROBABILITIES, linear.GRADIENT):
         assert {str(x).replace("-", "−") for x in numbers} <= set(texts)
+
+
+def test_the_three_losses_are_right():
+    y = torch.tensor(losses.TARGET, dtype=torch.float64)
+    wrong = y == 0
+    forms = {
+        "squared error": lambda z: (z - y).square().sum() / 2,
+        "cross-entropy": lambda z: z.logsumexp(0) - z @ y,
+        "hinge": lambda z: (1 - z @ y + z[wrong]).clamp(min=0).sum(),
+    }
+    assert list(forms) == list(losses.LOSSES)
+    texts = Counter(t.get_text() for t in diagrams.three_losses().axes[0].texts)
+    for name, (value, pulls) in losses.LOSSES.items():
+        z = torch.tensor(losses.LOGITS, dtype=torch.float64, requires_grad=True)
+        loss = forms[name](z)
+        loss.backward()
+        assert round(loss.item(), 2) == value
+        assert [round(g, 2) for g in z.grad.tolist()] == list(pulls)
+        assert {canvas.signed(x) for x in (value, *pulls)} <= set(texts)
 
 
 def test_the_passes_through_a_perceptron_are_right():

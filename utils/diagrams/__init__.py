@@ -14,6 +14,7 @@ from utils.diagrams.axes import normalisation_axes
 from utils.diagrams.bert import bert_heads, bert_input
 from utils.diagrams.canvas import Diagram, Node
 from utils.diagrams.convolutional import lenet, residual_blocks, resnet18
+from utils.diagrams.decay import decay_routes
 from utils.diagrams.dense import dropout_passes
 from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
@@ -22,10 +23,13 @@ from utils.diagrams.language import language_models
 from utils.diagrams.linear import linear_regression, softmax_classifier
 from utils.diagrams.looking import looking_back
 from utils.diagrams.lookup import attention_lookup, kernel_pooling
+from utils.diagrams.losses import three_losses
 from utils.diagrams.memory import sequence_models
 from utils.diagrams.patches import vision_transformer
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes, perceptron_rule
+from utils.diagrams.precision import float_formats, jacobian_chain
+from utils.diagrams.preparing import split_fit_transform
 from utils.diagrams.recurrent import (
     deep_and_bidirectional,
     encoder_decoder,
@@ -50,12 +54,15 @@ __all__ = [
     "bert_heads",
     "bert_input",
     "convolution_step",
+    "decay_routes",
     "deep_and_bidirectional",
     "descent_by_axes",
     "dropout_passes",
     "encoder_decoder",
+    "float_formats",
     "gru_cell",
     "induction_head",
+    "jacobian_chain",
     "kernel_pooling",
     "language_models",
     "lenet",
@@ -73,6 +80,8 @@ __all__ = [
     "signal_scale",
     "sliding_convolution",
     "softmax_classifier",
+    "split_fit_transform",
+    "three_losses",
     "transformer",
     "transformer_block",
     "truncated_chain",

@@ -36,11 +36,24 @@ ALT = {
         " 0.74. The cross-entropy with the one-hot label 0, 1, 0 is a loss of 1.41. A dashed arrow"
         " brings the gradient back to the logits: 0.02, −0.75 and 0.74."
     ),
+    "three_losses": (
+        "The logits 2, 1 and −1, with the one-hot target 0, 1, 0, go into three losses. The squared"
+        " error is 2.5, and its gradient 2, 0, −1. The cross-entropy is 1.35, and its gradient"
+        " 0.71, −0.74, 0.04. The hinge loss is 2, and its gradient 1, −1, 0."
+    ),
     "perceptron_rule": (
         "One unit twice. Before: the inputs 2 and 1 and the constant 1, with the weights 1, −4 and"
         " 1, sum to z = −1; the step answers −1, but the label is 1. Label times inputs, (2, 1, 1),"
         " is added to the weights. After the update: the weights are 3, −3 and 2, z is 5, and the"
         " step answers 1, which is right."
+    ),
+    "split_fit_transform": (
+        "From top to bottom: all rows are split into a training part and a test part. The"
+        " preparation is fitted on the training part; its mean, scale and axes go to two"
+        " transforms, one for each part. The model is fitted on the transformed training part,"
+        " predicts on the transformed test part, and is scored. Three broken lines are leaks: 1,"
+        " from all rows to the fit of the preparation; 2, from the test part to the training part;"
+        " 3, from the score back to the model."
     ),
     "mlp_passes": (
         "A network twice. Forward: the inputs 1 and 2 lead to two hidden units, with weights 1 and"
@@ -80,6 +93,13 @@ ALT = {
         " they are 4 and 16, and the ratio of 4 to the root of 16 is 1. Step 2: the gradient −4 and"
         " the old averages give m = −1 and v = 7; divided by three quarters and 7/16 they are −4/3"
         " and 16, and the ratio is −1/3."
+    ),
+    "decay_routes": (
+        "One step twice, for a weight of 4 with the gradient 6. Penalty in the loss: 0.5 · 4 is"
+        " added to the gradient, which makes 8; it is divided by the size of recent gradients, 4,"
+        " and multiplied by the rate 0.1, and the step −0.2 takes the weight to 3.80. Decay of the"
+        " weight: the gradient 6 alone is divided by 4 and multiplied by 0.1; the weight is"
+        " multiplied by 1 − 0.1 · 0.5, which makes 3.8, and the step −0.15 takes it to 3.65."
     ),
     "descent_by_axes": (
         "The error (3, 1) splits into 2 times (1, 1) along the steep axis, whose curvature is 4,"
@@ -225,5 +245,19 @@ ALT = {
         " patch into a row of features. Before them stands a learned class token. A position is"
         " added to each of the 17 rows, and all pass a Transformer encoder. The row of the class"
         " token goes through a linear layer and becomes 10 logits; the patches' rows are not used."
+    ),
+    "float_formats": (
+        "Three rows of bits, drawn to scale. float32: a sign, 8 bits of exponent, 23 of"
+        " fraction; the largest number is 3.4 times 10 to the 38, the smallest normal one 1.2"
+        " times 10 to the minus 38; after 1 comes 1 plus 2 to the minus 23. bfloat16: a sign, 8"
+        " bits of exponent, 7 of fraction; the range of float32; after 1 comes 1 plus 2 to the"
+        " minus 7. float16: a sign, 5 bits of exponent, 10 of fraction; from 6.1 times 10 to the"
+        " minus 5 to 65,504; after 1 comes 1 plus 2 to the minus 10."
+    ),
+    "jacobian_chain": (
+        "A chain from left to right: h0, a layer φ(W1·), h1, a layer φ(W2·), h2, a layer"
+        " φ(W3·), h3, the loss. Below it the way back, dashed: the gradient has the length 1 at"
+        " h3, passes J3 transposed and has ½ at h2, passes J2 transposed and has ¼ at h1, passes"
+        " J1 transposed and has ⅛ at h0."
     ),
 }
