@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -61,6 +62,17 @@ def visit(context: BrowserContext, address: str) -> Visit:
     return tab
 
 
+@contextmanager
+def visited(name: str, browser: Browser, address: str) -> Iterator[Visit]:
+    """A page of the book, open at desktop width."""
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    tab = visit(context, address)
+    tab.name = name
+    tab.open(name)
+    yield tab
+    context.close()
+
+
 @pytest.fixture
 def tab(browser: Browser, address: str) -> Iterator[Visit]:
     """A fresh tab at desktop width."""
@@ -72,12 +84,15 @@ def tab(browser: Browser, address: str) -> Iterator[Visit]:
 @pytest.fixture(scope="module", params=book.pages())
 def opened(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
     """Each page of the book in turn, opened once for all tests of a module."""
-    context = browser.new_context(viewport=WIDE, color_scheme="light")
-    tab = visit(context, address)
-    tab.name = request.param
-    tab.open(request.param)
-    yield tab
-    context.close()
+    with visited(request.param, browser, address) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module", params=book.notebooks())
+def chapter(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
+    """Each chapter in turn, opened once for all tests of a module, its folds closed."""
+    with visited(request.param, browser, address) as tab:
+        yield tab
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +107,4 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     tab.open(live.PAGES[request.module.NAME])
     live.run_here(tab.page, request.module.NAME)
     yield tab.page
-    context.close()
-
-
-@pytest.fixture(scope="module", params=book.notebooks())
-def chapter(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
-    """Each chapter in turn, opened once for all tests of a module, its folds closed."""
-    context = browser.new_context(viewport=WIDE, color_scheme="light")
-    tab = visit(context, address)
-    tab.name = request.param
-    tab.open(request.param)
-    yield tab
     context.close()

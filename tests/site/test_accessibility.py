@@ -16,7 +16,7 @@ SAMPLES = {"include": [["[data-sample]"]], "exclude": [[".katex"]]}
 OPTIONS = {"resultTypes": ["violations"], "iframes": False}
 # The themes differ in colours only: the other rules are applied once.
 COLOURS = ["color-contrast", "link-in-text-block"]
-DARK = OPTIONS | {"runOnly": COLOURS}
+COLOURS_ONLY = OPTIONS | {"runOnly": COLOURS}
 REST = OPTIONS | {"rules": {rule: {"enabled": False} for rule in COLOURS}}
 # A long page has ten thousand words and numbers in some hundred looks: each look (kind, colour,
 # ground, size, and those of the text around it) is measured once, at its first visible element.
@@ -78,7 +78,7 @@ def found_by_axe(tab: Visit, *, colours_only: bool = False) -> list[str]:
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     assert page.evaluate(SAMPLE) > 10
-    violations = page.evaluate(RUN, [SAMPLES, DARK])["violations"]
+    violations = page.evaluate(RUN, [SAMPLES, COLOURS_ONLY])["violations"]
     if not colours_only:
         violations += page.evaluate(RUN, [EVERYWHERE, REST])["violations"]
     return [

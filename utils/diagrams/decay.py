@@ -23,11 +23,11 @@ def decay_routes() -> Figure:
         >>> plt.show()
     """
     d = Diagram()
-    charged = GRADIENT + LAM * WEIGHT
+    penalised = GRADIENT + LAM * WEIGHT
     shrunk = WEIGHT * (1 - RATE * LAM)
     for x, title in ((PENALTY, "penalty in the loss"), (DECAY, "decay of the weight")):
         d.text(x, ROWS[0] - 34, title, bold=True)
-    columns = (PENALTY, charged, WEIGHT), (DECAY, GRADIENT, shrunk)
+    columns = (PENALTY, penalised, WEIGHT), (DECAY, GRADIENT, shrunk)
     for x, gradient, before in columns:
         change = RATE * gradient / SIZE
         data = d.tensor(x, ROWS[0], f"gradient {GRADIENT}")
@@ -39,7 +39,7 @@ def decay_routes() -> Figure:
         if x == PENALTY:
             added = d.box(x, ROWS[1], f"+ {LAM} · {WEIGHT}", learned=False)
             d.chain(data, added, divided)
-            d.text(x + 12, (ROWS[1] + ROWS[2]) / 2, f"{charged:g}", size=SMALL, align="left")
+            d.text(x + 12, (ROWS[1] + ROWS[2]) / 2, f"{penalised:g}", size=SMALL, align="left")
             weight = d.tensor(x - OUT, ROWS[1], f"weight {WEIGHT}")
             d.arrow(weight, added)
             d.arrow(weight, total, (x - OUT, total.y))
