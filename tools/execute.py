@@ -90,7 +90,9 @@ def run(
     started = time.perf_counter()
     log = tempfile.TemporaryFile(mode="w+")  # what the kernel's process says, for when it dies
     try:
-        client.execute(env=environment.clean(os.environ, **AS_STORED | variables), stderr=log)
+        # A client that is given its manager leaves the kernel running unless it is told to.
+        clean = environment.clean(os.environ, **AS_STORED | variables)
+        client.execute(env=clean, stderr=log, cleanup_kc=True)
     except CellExecutionError as error:
         raise NotebookFailed(readable(running["cell"], error)) from None
     except CellTimeoutError:

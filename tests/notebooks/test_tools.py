@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import random
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -439,6 +441,15 @@ def test_a_failing_notebook_is_named_and_left_alone(
     assert execute.main([str(path)]) == 1
     assert message in capsys.readouterr().out
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("last", ["pass", "raise ValueError", "import time; time.sleep(60)"])
+def test_a_kernel_ends_with_its_notebook(tmp_path: Path, last: str) -> None:
+    tell = f"import os, pathlib; pathlib.Path('kernel').write_text(str(os.getpid()))\n{last}"
+    notebook = new_notebook(cells=[new_code_cell(tell)])
+    with contextlib.suppress(execute.NotebookFailed):
+        execute.run(notebook, tmp_path, timeout=3)
+    assert not psutil.pid_exists(int((tmp_path / "kernel").read_text()))
 
 
 def test_a_device_that_is_absent_is_refused() -> None:
