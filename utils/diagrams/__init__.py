@@ -30,6 +30,7 @@ from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes, perceptron_rule
 from utils.diagrams.precision import float_formats, jacobian_chain
 from utils.diagrams.preparing import split_fit_transform
+from utils.diagrams.recipe import training_recipe
 from utils.diagrams.recurrent import (
     deep_and_bidirectional,
     encoder_decoder,
@@ -40,7 +41,9 @@ from utils.diagrams.recurrent import (
 )
 from utils.diagrams.scales import signal_scale
 from utils.diagrams.search import beam_tree
+from utils.diagrams.shift import three_shifts
 from utils.diagrams.sliding import convolution_step, sliding_convolution
+from utils.diagrams.slopes import unit_slopes
 from utils.diagrams.stacks import transformer
 
 __all__ = [
@@ -82,9 +85,12 @@ __all__ = [
     "softmax_classifier",
     "split_fit_transform",
     "three_losses",
+    "three_shifts",
+    "training_recipe",
     "transformer",
     "transformer_block",
     "truncated_chain",
     "two_paths",
+    "unit_slopes",
     "vision_transformer",
 ]

@@ -47,6 +47,12 @@ ALT = {
         " is added to the weights. After the update: the weights are 3, −3 and 2, z is 5, and the"
         " step answers 1, which is right."
     ),
+    "three_shifts": (
+        "Three rows, each with an arrow from a distribution to what follows from it. Covariate"
+        " shift: p(x), which changes, leads to y by p(y given x), which stays. Label shift: p(y),"
+        " which changes, leads to x by p(x given y), which stays. Concept shift: p(x), which stays,"
+        " leads to y by a broken arrow, p(y given x), which changes."
+    ),
     "split_fit_transform": (
         "From top to bottom: all rows are split into a training part and a test part. The"
         " preparation is fitted on the training part; its mean, scale and axes go to two"
@@ -93,6 +99,13 @@ ALT = {
         " they are 4 and 16, and the ratio of 4 to the root of 16 is 1. Step 2: the gradient −4 and"
         " the old averages give m = −1 and v = 7; divided by three quarters and 7/16 they are −4/3"
         " and 16, and the ratio is −1/3."
+    ),
+    "training_recipe": (
+        "Six checks below each other, each with an arrow to what it exposes. 1. Look at a batch:"
+        " labels beside other images. 2. Loss before the first step: inputs too large. 3. Overfit"
+        " one batch: a wrong update. 4. Update divided by weight, by layer: a layer that does not"
+        " learn. 5. Range test: a rate too small or too large. 6. Curves, then a search: a"
+        " schedule, other hyper-parameters."
     ),
     "decay_routes": (
         "One step twice, for a weight of 4 with the gradient 6. Penalty in the loss: 0.5 · 4 is"
@@ -259,5 +272,11 @@ ALT = {
         " φ(W3·), h3, the loss. Below it the way back, dashed: the gradient has the length 1 at"
         " h3, passes J3 transposed and has ½ at h2, passes J2 transposed and has ¼ at h1, passes"
         " J1 transposed and has ⅛ at h0."
+    ),
+    "unit_slopes": (
+        "One unit twice, with a sigmoid and with a ReLU. The inputs 1 and 3 with the weights −1 and"
+        " 1 give z = 2. The sigmoid makes 0.88 of it; the gradient 4 that comes back is multiplied"
+        " by the slope 0.105, so that 0.42 arrives at z, 0.42 at the first weight and 1.26 at the"
+        " second. The ReLU makes 2; its slope is 1, and 4 arrives at z, 4 and 12 at the weights."
     ),
 }
