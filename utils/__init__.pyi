@@ -16,6 +16,7 @@ from . import plotting as plotting
 from . import progress as progress
 from . import seed as seed
 from . import shapes as shapes
+from . import stages as stages
 from . import text as text
 from . import training as training
 from .check import assert_close as assert_close
