@@ -1,9 +1,9 @@
 """Code that is no part of the lesson is folded: set-up, plots, checks, experiments, and trials.
 
 A cell's tag says what it is, and what runs in the sections of experiments (the opening question,
-the library, real data, trials) is an experiment; the notebook itself stays as it is. On the site
-its code stands behind a summary that says what it defines and counts its lines ("Set-up: SmallBlock
-· 22 lines"), its outputs stay visible.
+the library, real data, trials) is an experiment, unless it is tagged `lesson`; the notebook itself
+stays as it is. On the site its code stands behind a summary that says what it defines and counts
+its lines ("Set-up: SmallBlock · 22 lines"), its outputs stay visible.
 Neighbours of one kind fold together, up to the first that has an output.
 A fold is a `<details>`: it opens without a script, by keyboard, and for the browser's own search.
 *Show all code*, in the header of such a page, opens all of them and is remembered (`folds.js`).
@@ -40,10 +40,14 @@ class fold(nodes.General, nodes.Element):
     """What stands behind a summary: `kind` is a key of LABELS, `code` the source it hides."""
 
 
+def tags_of(cell: nodes.Element) -> list[str]:
+    """The tags of a cell."""
+    return cell.get("cell_metadata", {}).get("tags", [])
+
+
 def kind_of(cell: nodes.Element) -> str | None:
     """Which of the kinds in LABELS a cell is tagged as, or None."""
-    tags = cell.get("cell_metadata", {}).get("tags", [])
-    return next((tag for tag in tags if tag in LABELS), None)
+    return next((tag for tag in tags_of(cell) if tag in LABELS), None)
 
 
 def label_of(kind: str, code: str) -> str:
@@ -101,8 +105,9 @@ def join(folded: fold) -> None:
 
 def is_folded(source: nodes.Element) -> bool:
     """Whether the code of a cell is folded."""
-    kind = kind_of(source.parent) is not None or in_experiment(source)
-    return kind and not in_solution(source)
+    cell = source.parent
+    experiment = in_experiment(source) and "lesson" not in tags_of(cell)
+    return (kind_of(cell) is not None or experiment) and not in_solution(source)
 
 
 class FoldCells(SphinxPostTransform):

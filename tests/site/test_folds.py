@@ -60,8 +60,10 @@ def folds_of(name: str) -> list[str]:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             sections += re.findall(r"^## (.+)$", cell.source, re.M)
-        kinds = [tag for tag in cell.metadata.get("tags", []) if tag in LABELS]
-        if len(sections) == 1 or EXPERIMENTS.intersection(sections[-1:]):
+        tags = cell.metadata.get("tags", [])
+        kinds = [tag for tag in tags if tag in LABELS]
+        experiment = len(sections) == 1 or EXPERIMENTS.intersection(sections[-1:])
+        if experiment and "lesson" not in tags:
             kinds.append("experiment")
         if cell.cell_type == "code" and kinds and cell.id not in solutions:
             if kinds[0] == joined:
