@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help python setup book serve notebooks test lint execute replicate mutants bench links gpu colab wheel pdf epub downloads assignments grade read lock clean
+.PHONY: help python setup book serve notebooks test lint execute replicate architectures mutants bench links gpu colab wheel pdf epub downloads assignments grade read lock clean
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python book` chooses another.
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
@@ -95,6 +95,9 @@ execute: setup ## Run notebooks and store their outputs: make execute NOTEBOOKS=
 
 replicate: setup ## Run trials in all settings with more seeds: make replicate [NOTEBOOKS="..."] [SEED=5000]
 	@$(RUN) -m tools.replicate --seed=@SEED --workers=@WORKERS @NOTEBOOKS
+
+architectures: setup ## Train the convolutional architectures alike (and, on a GPU, at their real sizes), store the comparison
+	@$(RUN) -m tools.architectures
 
 mutants: setup ## Plant small bugs into the code, see which the checkers notice: make mutants [PAGES="cnn/lenet"]
 	@$(RUN) -m tools.mutants --workers=@WORKERS @PAGES

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from tests.notebook_code import notebook_definitions
 from utils import assert_close, generator
+from utils import nn as book_nn
 from utils.check import gradients, remark
 from utils.compat import d2l, import_torchvision
 from utils.seed import seed_everything
@@ -416,3 +417,20 @@ def test_other_beginnings_are_refused(exercises: dict, answer) -> None:
 )
 def test_size_of_residuals(exercises: dict, s, state: str) -> None:
     assert remark(s, exercises["size_spec"]).state == state
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck"])
+def test_the_fast_form_is_the_pages(page: dict, name: str, small: bool) -> None:
+    counts, options = (2, 1), dict(widths=(4, 6), in_channels=2, num_classes=5, small=small)
+    ours = page["resnet"](page[name], counts, **options)
+    theirs = book_nn.ResNet(getattr(book_nn, name), counts, **options)
+    theirs.load_state_dict(ours.state_dict())  # strict: the same names and shapes
+    X = torch.randn(3, 2, 21, 18, dtype=torch.float64)
+    wanted = dict(
+        zip(("", "images", *dict(theirs.named_parameters())), gradients(theirs.double(), X))
+    )
+    found = dict(zip(("", "images", *dict(ours.named_parameters())), gradients(ours.double(), X)))
+    assert found.keys() == wanted.keys()
+    for key, gradient in found.items():
+        assert_close(gradient, wanted[key], 1e-8)

@@ -3,8 +3,10 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from utils.nn.network import Network
 
-class LeNet(nn.Sequential):
+
+class LeNet(Network):
     """LeNet-5 as textbooks give it (LeCun, Bottou, Bengio and Haffner, 1998).
 
     Convolution, pooling, convolution, pooling, and three dense layers; for grey images of 28 by 28
@@ -39,15 +41,7 @@ class LeNet(nn.Sequential):
             activation(),
             nn.Linear(84, num_classes),
         )
-        for layer in self:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-
-    def __getitem__(self, index: int | slice) -> nn.Module:
-        """A layer, or several as a plain ``Sequential``."""
-        return nn.Sequential(*self)[index]
+        self.start()
 
     def forward(self, X: Float[Tensor, "batch 1 28 28"]) -> Float[Tensor, "batch num_classes"]:
         """Compute the logits of grey images."""
