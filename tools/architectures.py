@@ -5,8 +5,8 @@
 
 Every network sees the same images in the same number of epochs, with SGD and momentum, at the best
 of several learning rates: best on validation images, and never at the edge of the list. Then it is
-trained with other seeds, and tested. The result is `chapters/architectures.json` and the figure
-beside it, of which the part's overview is made (`_ext/book_architectures.py`).
+trained with other seeds, and tested. The results are stored in `chapters/architectures.json`,
+each as soon as it is there, and drawn beside it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from utils.training import evaluate, fit
 
 FILE = book.ROOT / "chapters" / "architectures.json"
 FIGURE = book.ROOT / "chapters" / "cnn" / "architectures.svg"
-RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
+RATES = (0.01, 0.03, 0.1, 0.3)
 FINER, COARSER = RATES[0] / 3, RATES[-1] * 3
 VALIDATION = 2000
 BATCH = 64
@@ -54,6 +54,19 @@ Networks = dict[str, Callable[[], nn.Module]]
 
 SMALL: Networks = {
     "LeNet": book_nn.LeNet,
+    "AlexNet": lambda: book_nn.AlexNet(
+        10,
+        1,
+        (12, 32, 48, 48, 32),
+        hidden=256,
+        groups=1,
+        normalise=False,
+        small=True,
+        image_size=28,
+    ),
+    "VGG-11": lambda: book_nn.VGG(
+        "A", 10, in_channels=1, image_size=28, width=1 / 8, hidden=(128, 128)
+    ),
     "NiN": lambda: book_nn.NiN(10, widths=(16, 24, 32), in_channels=1, small=True),
     "GoogLeNet": lambda: book_nn.GoogLeNet(10, width=1 / 8, in_channels=1, small=True),
     "ResNet": lambda: book_nn.ResNet(
@@ -65,6 +78,8 @@ SMALL: Networks = {
 }
 REAL: Networks = {
     "LeNet": book_nn.LeNet,
+    "AlexNet": lambda: book_nn.AlexNet(10, 1, groups=1, normalise=False, padding=1, image_size=224),
+    "VGG-11": lambda: book_nn.VGG("A", 10, in_channels=1),
     "NiN": lambda: book_nn.NiN(10, in_channels=1),
     "GoogLeNet": lambda: book_nn.GoogLeNet(10, in_channels=1),
     "ResNet": lambda: book_nn.ResNet(BasicBlock, (2, 2, 2, 2), in_channels=1, num_classes=10),
@@ -76,7 +91,7 @@ REAL: Networks = {
 class Budget:
     """What every network is given."""
 
-    epochs: int = 8
+    epochs: int = 12
     seeds: int = 5
     resize: int | None = None
 
@@ -206,24 +221,24 @@ def drawn(networks: dict[str, dict[str, Any]]) -> Figure:
     return figure
 
 
-def compare(
-    stored: dict[str, Any], networks: Networks, budget: Budget, device: str, only: list[str]
-) -> None:
-    """Measure networks, and put the results among the stored ones."""
-    found = dict(stored.get(device, {}).get("networks", {}))
+def compare(networks: Networks, budget: Budget, device: str, only: list[str]) -> None:
+    """Measure networks; each result is stored, among the others, as soon as it is there."""
     for name in only or networks:
         # LeNet is for 28 × 28 pixels, whatever the others get
         own = replace(budget, resize=None) if name == "LeNet" else budget
-        found[name] = measured(name, networks[name], own, device)
-    stored[device] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in VERSIONS}},
-        "epochs": budget.epochs,
-        "seeds": budget.seeds,
-        "images": len(fashion_mnist(device="cpu")[0]) - VALIDATION,
-        "networks": {name: found[name] for name in networks if name in found},
-    }
+        result = measured(name, networks[name], own, device)
+        stored = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+        found = {**stored.get(device, {}).get("networks", {}), name: result}
+        stored[device] = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "versions": {"python": platform.python_version(), **{p: version(p) for p in VERSIONS}},
+            "epochs": budget.epochs,
+            "seeds": budget.seeds,
+            "images": len(fashion_mnist(device="cpu")[0]) - VALIDATION,
+            "networks": {name: found[name] for name in networks if name in found},
+        }
+        store(FILE, stored)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -234,11 +249,10 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(options.networks) - set(SMALL):
         parser.error(f"no network is called {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)  # seconds are those of one core
-    stored = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    compare(stored, SMALL, SMALL_BUDGET, "cpu", options.networks)
+    compare(SMALL, SMALL_BUDGET, "cpu", options.networks)
     if torch.cuda.is_available():
-        compare(stored, REAL, REAL_BUDGET, "cuda", options.networks)
-    store(FILE, stored)
+        compare(REAL, REAL_BUDGET, "cuda", options.networks)
+    stored = json.loads(FILE.read_text(encoding="utf-8"))
     use_style()
     drawn(stored["cpu"]["networks"]).savefig(FIGURE, metadata={"Date": None})
     return 0
