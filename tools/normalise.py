@@ -3,8 +3,9 @@
     tools/normalise chapters/cnn/lenet.ipynb ...     rewrite what differs
     tools/normalise --check                          name what differs, write nothing
 
-Without paths, all notebooks of the book. What cannot be repaired (a figure without alternative
-text, a warning left in the stored output) is reported, and the exit status is 1.
+Without paths, all notebooks of the book. Stored cards get the words of `chapters/claims.yml`. What
+cannot be repaired (a figure without alternative text, a warning left in the stored output) is
+reported, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from tools import book
+from tools import book, cards
+from utils.claims.record import load_claims
 
 COLOURS = 128
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -203,6 +205,7 @@ def normalise(notebook: NotebookNode, slug: str, colab_source: str) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             clean_outputs(cell)
+    cards.word_cards(notebook, load_claims())
     nbformat.validate(notebook)
 
 

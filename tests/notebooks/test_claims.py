@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.notebooks.conventions import code_cells, trial_ids
 from tools import book
+from tools.cards import worded
 from utils.claims import load_claims
 from utils.claims.card import Card
 from utils.claims.replication import DECIDES, Effect, Measured, Run, load_runs, read_run
@@ -297,3 +300,26 @@ def test_a_stale_missing_or_contrary_run_fails(claim: dict[str, Any], runs: list
     assert replication_errors(SAID, [stored_run()], "c0de") == []
     assert replication_errors(DEPENDS, [stored_run(clouds=0.0)], "c0de") == []
     assert replication_errors(claim, runs, "c0de") != []
+
+
+@pytest.mark.parametrize(("page", "name", "cell"), trials(), ids=[name for _, name, _ in trials()])
+def test_a_better_wording_needs_no_run(page: str, name: str, cell: Any) -> None:
+    (stored,) = (output.data for output in cell.outputs if "data" in output)
+    claim = load_claims()[name]
+    other = replace(
+        claim,
+        statement="Water `a < b` is wet & cold.",
+        correction=claim.correction and "It is not.",
+        depends_in_words=claim.depends_on and "weather",
+    )
+    data = copy.deepcopy(stored)
+    worded(data, other)
+    assert card_errors(data["text/plain"], vars(other)) == []
+    assert "Water <code>a &lt; b</code> is wet &amp; cold." in data["text/html"]
+    assert data["text/html"].count("It is not.") == bool(claim.correction)
+    worded(data, claim)
+    assert data == stored  # so all else has stayed
+    against = replace(claim, verdict="refuted" if claim.verdict == "supported" else "supported",
+                      correction=None if claim.correction else "No.", depends_on=None)  # fmt: skip
+    worded(data, against)
+    assert data == stored  # another verdict is no matter of words

@@ -26,6 +26,14 @@ GREY = "#808080"
 WIDE = 30  # from this factor on, each row has its own digits
 
 
+def heading_of(claim: Claim) -> str:
+    """The recorded verdict in words."""
+    if claim.verdict != "depends":
+        return claim.verdict.capitalize()
+    on = claim.depends_in_words or (claim.depends_on or "").replace("_", " ")
+    return f"It depends on the {on}"
+
+
 @dataclass(frozen=True)
 class Card:
     """What a trial shows: what the stored run found, if there is one, and what this run did."""
@@ -51,10 +59,7 @@ class Card:
         """The verdict in words."""
         if self.run is None:
             return "Not replicated yet"
-        if self.verdict != "depends":
-            return str(self.verdict).capitalize()
-        on = self.claim.depends_in_words or (self.claim.depends_on or "").replace("_", " ")
-        return f"It depends on the {on}"
+        return heading_of(self.claim)
 
     def ground(self) -> str:
         """What the numbers rest on, in a sentence."""
