@@ -28,6 +28,7 @@ from utils.diagrams.memory import sequence_models
 from utils.diagrams.patches import vision_transformer
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes, perceptron_rule
+from utils.diagrams.pooling import pooling_windows
 from utils.diagrams.precision import float_formats, jacobian_chain
 from utils.diagrams.preparing import split_fit_transform
 from utils.diagrams.recipe import training_recipe
@@ -75,6 +76,7 @@ __all__ = [
     "mlp_passes",
     "multi_head_attention",
     "perceptron_rule",
+    "pooling_windows",
     "normalisation_axes",
     "residual_blocks",
     "resnet18",

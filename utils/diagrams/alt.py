@@ -143,6 +143,13 @@ ALT = {
         " It is multiplied entry by entry with the kernel of each channel; the two sums are added"
         " and fill one cell of a 3×3 output."
     ),
+    "pooling_windows": (
+        "A 4×4 map with rows 1 5 3 0, 2 4 0 1, 0 6 7 2 and 1 1 3 4, cut into four cells of 2×2, the"
+        " first marked. A stride of 2 keeps 1, 3, 0, 7; the maximum 5, 3, 6, 7; the average 3, 1,"
+        " 2, 4; the global average 2.5. Below, the map moved right by one, its last column now the"
+        " first: the stride keeps 0, 5, 2, 6; the maximum 2, 5, 4, 7; the average 1, 3, 1.75, 4.25;"
+        " the global average is still 2.5."
+    ),
     "lenet": (
         "LeNet in four rows. A 1×28×28 picture passes a 5×5 convolution with padding 2, a ReLU and"
         " 2×2 max pooling: 6×28×28, then 6×14×14. A 5×5 convolution, a ReLU and pooling: 16×10×10,"
