@@ -10,6 +10,7 @@ carries gradients back), a state handed to the next step a purple one. A cell dr
 from utils.diagrams.adaptive import adam_steps
 from utils.diagrams.alt import ALT
 from utils.diagrams.attention import multi_head_attention, transformer_block
+from utils.diagrams.augment import augmented_training
 from utils.diagrams.axes import normalisation_axes
 from utils.diagrams.bert import bert_heads, bert_input
 from utils.diagrams.canvas import Diagram, Node
@@ -53,6 +54,7 @@ __all__ = [
     "Node",
     "adam_steps",
     "attention_lookup",
+    "augmented_training",
     "backward_pass",
     "beam_tree",
     "bert_heads",

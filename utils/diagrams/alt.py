@@ -53,6 +53,12 @@ ALT = {
         " which changes, leads to x by p(x given y), which stays. Concept shift: p(x), which stays,"
         " leads to y by a broken arrow, p(y given x), which changes."
     ),
+    "augmented_training": (
+        "Two columns. Training: an image x passes a change T, drawn anew each time, which gives Tx;"
+        " the network takes Tx, and its answer goes into the loss. The label y goes into the loss"
+        " directly: it stays. Testing: a test image passes the network, without a change, and gives"
+        " a prediction."
+    ),
     "split_fit_transform": (
         "From top to bottom: all rows are split into a training part and a test part. The"
         " preparation is fitted on the training part; its mean, scale and axes go to two"
