@@ -1,4 +1,4 @@
-"""The book's peer, importable: ``from utils.compat import d2l``.
+"""The book's peers, importable: ``from utils.compat import d2l, v2``.
 
 It is imported when it is asked for. d2l imports torchvision, and a torchvision whose compiled
 operators do not match the installed PyTorch refuses to load. d2l's data loaders need none of these
@@ -63,7 +63,10 @@ def import_d2l() -> ModuleType:
 
 
 def __getattr__(name: str) -> ModuleType:
-    """The module's ``d2l``, imported when it is first asked for."""
+    """``d2l``, and torchvision's transforms ``v2``, imported when they are first asked for."""
     if name == "d2l":
         return import_d2l()
+    if name == "v2":
+        import_torchvision()
+        return importlib.import_module("torchvision.transforms.v2")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

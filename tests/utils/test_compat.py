@@ -28,6 +28,13 @@ def test_it_is_imported_when_it_is_asked_for():
         _ = compat.tensorflow
 
 
+def test_transforms_import_and_compute():
+    from utils.compat import v2
+
+    X = torch.rand(2, 3, 4, 5)
+    assert torch.equal(v2.functional.horizontal_flip(X), X.flip(-1))
+
+
 def test_d2l_leaves_matplotlib_alone():
     before = dict(matplotlib.rcParams)
     importlib.reload(compat.d2l)
