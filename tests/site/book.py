@@ -62,6 +62,22 @@ def notebooks() -> list[str]:
     return [page for page in pages() if (ROOT / f"{page}.ipynb").exists()]
 
 
+def number(page: str) -> str:
+    """The number of a chapter or a section of the course, such as 3.2.
+
+    >>> number("chapters/foundations/calculus")
+    '1.1'
+    """
+    course = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"][0]
+    for i, chapter in enumerate(course["chapters"], start=1):
+        sections = [section["file"] for section in chapter.get("sections", [])]
+        if chapter["file"] == page:
+            return str(i)
+        if page in sections:
+            return f"{i}.{sections.index(page) + 1}"
+    raise ValueError(f"{page} is no page of the course.")
+
+
 @functools.cache
 def what_is_wrong_with_the_build() -> str | None:
     """One line that says why the built book cannot be tested, or None."""

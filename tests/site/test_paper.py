@@ -34,7 +34,7 @@ import book_downloads
 import book_folds
 
 CHAPTER = "chapters/cnn/lenet"
-TITLE = "3.2. LeNet: a network that looks at pictures"
+TITLE = f"{book.number(CHAPTER)}. LeNet: a network that looks at pictures"
 PAGES = ["intro", "chapters/cnn/index", CHAPTER, "glossary"]
 MATH = "{http://www.w3.org/1998/Math/MathML}math"
 

@@ -58,12 +58,12 @@ def test_nothing_is_hidden_without_a_cue(phone: Visit, name: str) -> None:
 
 def test_a_figure_opens_large(phone: Visit) -> None:
     page = phone.open(PAGE)
-    link = page.get_by_role("link", name="Enlarge Fig. 3.2.1")
+    link = page.get_by_role("link", name=f"Enlarge Fig. {book.number(PAGE)}.1")
     figure = page.locator("figure", has=link)
     text = figure.locator("img").get_attribute("alt")
     assert (link.bounding_box() or {})["height"] >= 44
     figure.locator(":scope > img").tap()
-    dialog = page.get_by_role("dialog", name="Fig. 3.2.1, enlarged")
+    dialog = page.get_by_role("dialog", name=f"Fig. {book.number(PAGE)}.1, enlarged")
     image = dialog.get_by_role("img", name=text)
     expect(image).to_be_visible()
     expect(dialog.locator("figcaption")).to_contain_text("Test images")
@@ -89,7 +89,7 @@ def test_a_figure_opens_without_a_script(browser: Browser, address: str) -> None
     context = browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{address}{PAGE}.html")
-    page.get_by_role("link", name="Enlarge Fig. 3.2.1").click()
+    page.get_by_role("link", name=f"Enlarge Fig. {book.number(PAGE)}.1").click()
     page.wait_for_url("**/_images/*")
     context.close()
 

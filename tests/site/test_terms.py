@@ -34,7 +34,7 @@ ELSEWHERE = {  # what is introduced without an entry of its own, and why
     "gate bias": "a setting of that page's trials only",
     "marked": "a word of that page's task",
     "copying": "a word of that page's task",
-    "baseline of this book": "a number, not a term",
+    "baseline": "a number, not a term",
     "residual": "in the entry skip connection; in regression it means something else",
     "inverted": "in the entry dropout",
     "classic": "in the entry dropout",
