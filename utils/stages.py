@@ -77,13 +77,14 @@ def stages(net: nn.Module, *shape: int) -> Stages:
         return child.register_forward_hook(hook)
 
     hooks = [note(name, child) for name, child in net.named_children()]
-    was_training = net.training
+    modes = [(module, module.training) for module in net.modules()]  # parts may be frozen
     net.eval()
     try:
         with torch.no_grad(), counter:
             functional_call(net, shapes, (torch.empty(1, *shape, device="meta"),))
     finally:
-        net.train(was_training)
+        for module, mode in modes:
+            module.training = mode
         for hook in hooks:
             hook.remove()
     return found

@@ -29,9 +29,10 @@ def test_a_stage_has_its_shape_parameters_and_work():
 
 def test_the_network_stays_as_it_is():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    net[1].eval()  # as in fine-tuning
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     stages(net, 1, 9, 9)
-    assert net.training and net[2].training
+    assert net.training and net[2].training and not net[1].training
     assert not net[0]._forward_hooks
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
