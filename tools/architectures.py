@@ -4,7 +4,7 @@
     python -m tools.architectures LeNet NiN   only these, beside what is stored
 
 Every network sees the same images in the same number of epochs, with SGD and momentum, at the best
-of several learning rates: best on validation images, and never at the edge of the list. Then it is
+of several learning rates: best on validation images, with a worse one on either side. Then it is
 trained with other seeds, and tested. The results are stored in `chapters/architectures.json`,
 each as soon as it is there, and drawn beside it.
 """
@@ -46,7 +46,7 @@ from utils.training import evaluate, fit
 FILE = book.ROOT / "chapters" / "architectures.json"
 FIGURE = book.ROOT / "chapters" / "cnn" / "architectures.svg"
 RATES = (0.01, 0.03, 0.1, 0.3)
-FINER, COARSER = RATES[0] / 3, RATES[-1] * 3
+LEAST, MOST = 1e-4, 10.0  # as far as the list grows where the best rate is its first or last
 VALIDATION = 2000
 BATCH = 64
 
@@ -154,11 +154,11 @@ def tuned(make: Callable[[], nn.Module], train: Images, budget: Budget) -> tuple
             scores[rate] = accuracy(net, validation, budget)
         return scores[rate]
 
-    best = max(RATES, key=score)
-    if best == RATES[0]:
-        best = max((best, FINER), key=score)
-    if best == RATES[-1]:
-        best = max((best, COARSER), key=score)
+    rates = list(RATES)
+    best = max(rates, key=score)
+    while best == rates[0] > LEAST or best == rates[-1] < MOST:
+        rates = [rates[0] / 3, *rates] if best == rates[0] else [*rates, rates[-1] * 3]
+        best = max(rates, key=score)
     return best, {f"{rate:g}": round(scores[rate], 4) for rate in sorted(scores)}
 
 

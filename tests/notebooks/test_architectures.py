@@ -1,6 +1,7 @@
 """The comparison of architectures: networks fit their images, and results come about and stay."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -55,6 +56,22 @@ def test_a_comparison_is_made_and_only_what_is_asked_for_is_renewed(
     assert all(a < b for a, b in pairwise(map(float, result["validation"])))
     assert "<!-- NiN -->" in figure.read_text(encoding="utf-8")
     assert "LeNet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("best", [0.001, 0.003, 0.03, 0.9, 3.0])
+def test_the_best_rate_has_a_worse_one_on_either_side(
+    best: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "trained", lambda make, rate, *_: rate)
+    monkeypatch.setattr(
+        architectures, "accuracy", lambda rate, *_: 1 - abs(math.log(rate / best)) / 10
+    )
+    train, _ = fashion_mnist(full=False, device="cpu")
+    found, scores = architectures.tuned(torch.nn.Identity, train, Budget())
+    assert best / 2 < found < 2 * best
+    tried = list(map(float, scores))
+    assert tried[0] < found < tried[-1]
+    assert scores[f"{found:g}"] == max(scores.values())
 
 
 def test_an_unknown_network_is_named(capsys: pytest.CaptureFixture[str]) -> None:
