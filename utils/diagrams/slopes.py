@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from utils.diagrams.canvas import SKIP, SMALL, Diagram, signed
 
 INPUT, WEIGHTS, GRADIENT = (1, 3), (-1, 1), 4  # what enters, and what comes back to the output
-TOP, HEIGHT = 0, 84  # of a row: its first input, and from there to the second
+HEIGHT = 84  # from a row's first input to its second
 ROW = 176  # from one function to the next
 INPUTS, UNIT, FUNCTION, OUT = 46, 190, 294, 412
 RADIUS = 19
@@ -29,7 +29,7 @@ def unit_slopes() -> Figure:
     for row, (name, value, slope) in enumerate(
         (("sigmoid", sigmoid, sigmoid * (1 - sigmoid)), ("ReLU", max(z, 0), float(z > 0)))
     ):
-        top = TOP + row * ROW
+        top = row * ROW
         middle = top + HEIGHT / 2
         back = slope * GRADIENT
         unit = d.unit(UNIT, middle, radius=RADIUS)
@@ -46,7 +46,7 @@ def unit_slopes() -> Figure:
             reach = RADIUS / math.hypot(UNIT - INPUTS, HEIGHT / 2)
             dx, dy = reach * (UNIT - INPUTS), -up * reach * HEIGHT / 2
             d.line((INPUTS + dx, place + dy), (UNIT - dx, middle - dy))
-            d.text(INPUTS + 78, place + up * 1, f"weight {signed(w)}", size=SMALL)
+            d.text(INPUTS + 78, place + up, f"weight {signed(w)}", size=SMALL)
             d.text(INPUTS + 78, place + up * 18, f"gradient {x * back:.3g}", size=SMALL, color=SKIP)
         below = middle + 36
         d.line((OUT, below), (FUNCTION, below), (UNIT, below), color=SKIP, dashed=True)
