@@ -30,6 +30,7 @@ from utils.data import austen_split
 from utils.diagrams import (
     Diagram,
     adaptive,
+    alexnet,
     axes,
     canvas,
     graph,
@@ -41,8 +42,10 @@ from utils.diagrams import (
     search,
     sliding,
 )
-from utils.nn import LeNet
+from utils.nn import AlexNet, LeNet
+from utils.stages import stages
 
+POOLS = {"pool1", "pool2", "pool5", "2", "5"}  # stages of AlexNet and of LeNet
 PHONE = 342  # CSS pixels that a phone leaves for a figure
 DRAWN = {
     **{name: getattr(diagrams, name) for name in diagrams.ALT},
@@ -408,6 +411,19 @@ def test_lenet_has_the_shapes_of_lenet():
         shapes.add("×".join(map(str, X.shape[1:])))
     texts = {t.get_text().removesuffix(" logits") for t in diagrams.lenet().axes[0].texts}
     assert shapes <= texts
+
+
+@pytest.mark.parametrize(
+    ("drawn", "net", "image"),
+    [(alexnet.LENET, LeNet, (1, 28, 28)), (alexnet.ALEXNET, AlexNet, (3, 227, 227))],
+)
+def test_both_networks_have_their_shapes(drawn, net, image):
+    with torch.device("meta"):
+        table = stages(net(), *image)
+    shapes = [image, *(s.shape for s in table if s.parameters or s.name in POOLS)]
+    assert [text.removeprefix("pool ") for text in drawn] == [
+        "×".join(map(str, shape)) for shape in shapes
+    ]
 
 
 def test_the_convolution_is_right():

@@ -8,6 +8,7 @@ carries gradients back), a state handed to the next step a purple one. A cell dr
 """
 
 from utils.diagrams.adaptive import adam_steps
+from utils.diagrams.alexnet import lenet_and_alexnet
 from utils.diagrams.alt import ALT
 from utils.diagrams.attention import multi_head_attention, transformer_block
 from utils.diagrams.augment import augmented_training
@@ -72,6 +73,7 @@ __all__ = [
     "kernel_pooling",
     "language_models",
     "lenet",
+    "lenet_and_alexnet",
     "linear_regression",
     "looking_back",
     "lstm_cell",

@@ -162,6 +162,15 @@ ALT = {
         " then 16×5×5. Flattened to 400 numbers, Linear layers with ReLUs between make them 120, 84"
         " and 10 logits."
     ),
+    "lenet_and_alexnet": (
+        "The tensors of two networks as boxes, drawn to one scale: maps are as high as they have"
+        " pixels and as wide as they have channels. LeNet's are specks: 1×28×28, 6×28×28, 6×14×14,"
+        " 16×10×10, 16×5×5, then 120, 84 and 10 numbers. AlexNet's image of 3×227×227 towers above"
+        " them; its maps get lower and wider, 96×55×55, 96×27×27, 256×27×27, 256×13×13, twice"
+        " 384×13×13, 256×13×13 and 256×6×6, then 4096, 4096 and 1000 numbers. AlexNet's maps are"
+        " cut into an upper and a lower group, which only see themselves, except that the third"
+        " convolution and the dense layers see both."
+    ),
     "truncated_chain": (
         "An RNN unrolled over six steps, in two windows of three. Each step takes its input and the"
         " state before, hands its state to the next, and through a Linear layer gives a loss. The"
