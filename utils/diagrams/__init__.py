@@ -27,6 +27,7 @@ from utils.diagrams.looking import looking_back
 from utils.diagrams.lookup import attention_lookup, kernel_pooling
 from utils.diagrams.losses import three_losses
 from utils.diagrams.memory import sequence_models
+from utils.diagrams.micro import mlpconv, network_in_network
 from utils.diagrams.patches import vision_transformer
 from utils.diagrams.paths import two_paths
 from utils.diagrams.perceptron import mlp_passes, perceptron_rule
@@ -78,9 +79,11 @@ __all__ = [
     "looking_back",
     "lstm_cell",
     "mlp_passes",
+    "mlpconv",
     "multi_head_attention",
     "perceptron_rule",
     "pooling_windows",
+    "network_in_network",
     "normalisation_axes",
     "residual_blocks",
     "resnet18",

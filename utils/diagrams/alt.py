@@ -149,6 +149,20 @@ ALT = {
         " It is multiplied entry by entry with the kernel of each channel; the two sums are added"
         " and fill one cell of a 3×3 output."
     ),
+    "mlpconv": (
+        "Two rows. Above, a convolution: in a 5×5 part of a map a 3×3 window is marked; a 3×3"
+        " convolution with ReLU makes one position of it. Below, an mlpconv layer: the same window"
+        " passes a 3×3 convolution, a 1×1 convolution and a 1×1 convolution, each with ReLU, and"
+        " again becomes one position."
+    ),
+    "network_in_network": (
+        "Two columns. AlexNet: an image of 1×224×224, an 11×11 convolution with stride 4, max"
+        " pooling, a 5×5 convolution, max pooling, three 3×3 convolutions, max pooling to 256×5×5,"
+        " Flatten, three Linear layers, 10 logits. Network in network: the same image, an 11×11"
+        " convolution with stride 4 and two 1×1 convolutions, max pooling, a 5×5 and two 1×1, max"
+        " pooling, a 3×3 and two 1×1, max pooling to 384×5×5, a 3×3 and two 1×1 to 10×5×5, the mean"
+        " of each map, 10 logits."
+    ),
     "pooling_windows": (
         "A 4×4 map with rows 1 5 3 0, 2 4 0 1, 0 6 7 2 and 1 1 3 4, cut into four cells of 2×2, the"
         " first marked. A stride of 2 keeps 1, 3, 0, 7; the maximum 5, 3, 6, 7; the average 3, 1,"
