@@ -42,7 +42,8 @@ from utils.diagrams import (
     search,
     sliding,
 )
-from utils.nn import AlexNet, LeNet
+from utils.nn import AlexNet, GoogLeNet, LeNet
+from utils.nn.googlenet import PLAN
 from utils.stages import stages
 
 POOLS = {"pool1", "pool2", "pool5", "2", "5"}  # stages of AlexNet and of LeNet
@@ -424,6 +425,23 @@ def test_both_networks_have_their_shapes(drawn, net, image):
     assert [text.removeprefix("pool ") for text in drawn] == [
         "×".join(map(str, shape)) for shape in shapes
     ]
+
+
+def test_googlenet_has_the_shapes_of_googlenet():
+    with torch.device("meta"):
+        shapes = ["×".join(map(str, s.shape)) for s in stages(GoogLeNet(), 3, 224, 224)]
+    texts = [t.get_text() for t in diagrams.googlenet().axes[0].texts]
+    drawn = [text for text in texts if re.fullmatch(r"\d+(×\d+)*", text)]
+    assert drawn == ["3×224×224", *(shape for shape in drawn[1:] if shape in shapes)]
+    assert set(re.findall(r"\d[a-e]", " ".join(texts))) == set(PLAN)
+
+
+def test_the_inception_block_has_the_channels_of_3a():
+    one, three, five, pooled = PLAN["3a"]
+    texts = " ".join(t.get_text() for t in diagrams.inception_block().axes[0].texts)
+    counts = [int(n) for n in re.findall(r"→ (\d+)", texts)]
+    assert counts == [one, *three, *five, pooled]
+    assert f"{one + three[1] + five[1] + pooled}×28×28" in texts
 
 
 def test_the_convolution_is_right():

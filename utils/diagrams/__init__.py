@@ -20,6 +20,7 @@ from utils.diagrams.decay import decay_routes
 from utils.diagrams.dense import dropout_passes
 from utils.diagrams.descent import descent_by_axes
 from utils.diagrams.graph import backward_pass
+from utils.diagrams.inception import googlenet, inception_block
 from utils.diagrams.induction import induction_head
 from utils.diagrams.language import language_models
 from utils.diagrams.linear import linear_regression, softmax_classifier
@@ -69,6 +70,8 @@ __all__ = [
     "encoder_decoder",
     "float_formats",
     "gru_cell",
+    "googlenet",
+    "inception_block",
     "induction_head",
     "jacobian_chain",
     "kernel_pooling",

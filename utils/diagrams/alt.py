@@ -315,4 +315,18 @@ ALT = {
         " by the slope 0.105, so that 0.42 arrives at z, 0.42 at the first weight and 1.26 at the"
         " second. The ReLU makes 2; its slope is 1, and 4 arrives at z, 4 and 12 at the weights."
     ),
+    "inception_block": (
+        "A map of 192×28×28 goes into four branches side by side: a 1×1 convolution to 64 channels;"
+        " a 1×1 convolution to 96 and a 3×3 convolution to 128; a 1×1 convolution to 16 and a 5×5"
+        " convolution to 32; a 3×3 max pooling with stride 1 and a 1×1 convolution to 32. All end"
+        " in one box, concatenate, which gives 256×28×28."
+    ),
+    "googlenet": (
+        "GoogLeNet from an image of 3×224×224: a 7×7 convolution with stride 2, max pooling, a 1×1"
+        " and a 3×3 convolution, max pooling to 192×28×28, the Inception blocks 3a and 3b, max"
+        " pooling to 480×14×14, the blocks 4a to 4e, max pooling to 832×7×7, the blocks 5a and 5b,"
+        " the mean of each map, 1024 numbers, a Linear layer, 1000 logits. From 4a and from 4d, in"
+        " training only, a head leads aside: average pooling of 5×5 with stride 3, a 1×1"
+        " convolution and Linear layers, 1000 logits."
+    ),
 }
