@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.notebook_code import notebook_definitions
-from utils import assert_close
+from utils import assert_close, generator
 from utils.check import gradients, remark
 from utils.compat import import_torchvision
 from utils.nn import AlexNet, LeNet
@@ -235,6 +235,43 @@ def test_a_block_begins_at_the_first_seed(page: dict, monkeypatch: pytest.Monkey
     found = [page["of"](seed, page["Setting"]()) for seed in (100, 102, 103, 104)]
     firsts = [(int(of.test[0, 0]), place) for of, place in found]
     assert firsts == [(100, 0), (100, 2), (103, 0), (103, 1)]
+
+
+def test_a_block_is_trained_as_its_networks_one_by_one(page: dict) -> None:
+    first, steps = 7, 12
+    s = page["Setting"](examples=40, steps=steps)
+    found = page["block"](first, s)
+    X, y = page["dataset"]()
+    together = page["TOGETHER"]
+    rows = [
+        torch.randperm(10_000, generator=generator(seed)) for seed in range(first, first + together)
+    ]
+    rng = generator(first)
+    chosen = [torch.randint(40, (16, together), generator=rng) for _ in range(steps)]
+    for i in range(together):
+        for k, rate in enumerate(page["RATES"]["LeNet"]):
+            net = page["begun"](first + i, s)[k]
+            optimizer = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9)
+            for t, pick in enumerate(chosen):
+                share = min(1, 10 * (t + 1) / steps) * (1 - t / steps)
+                optimizer.param_groups[0]["lr"] = rate * share
+                images = rows[i][pick[:, i]]
+                logits = net(X[images])
+                wrong = (logits.argmax(1) != y[images]).float().mean()
+                assert abs(found.errors[t, i, k] - wrong) < 0.07
+                optimizer.zero_grad()
+                F.cross_entropy(logits, y[images]).backward()
+                optimizer.step()
+            run = i * len(page["RATES"]["LeNet"]) + k
+            trained = found.net[0].weight[6 * run : 6 * run + 6]
+            assert_close(trained.detach(), net[0].weight.detach(), 1e-3)
+            with torch.inference_mode():
+                for share, images in (
+                    (found.validation, rows[i][-500:]),
+                    (found.test, torch.arange(10_000, 12_000)),
+                ):
+                    right = (net(X[images]).argmax(1) == y[images]).float().mean()
+                    assert abs(share[i, k] - right) < 0.01
 
 
 # ------------------------------------------------------------------------ what the checkers refuse
