@@ -79,3 +79,15 @@ def test_an_unknown_network_is_named(capsys: pytest.CaptureFixture[str]) -> None
         architectures.main(["LeNets"])
     assert "no network is called LeNets" in capsys.readouterr().err
     assert book.ROOT in FILE.parents
+
+
+def test_what_is_stored_belongs_to_the_present_networks() -> None:
+    for name, result in json.loads(FILE.read_text(encoding="utf-8"))["cpu"]["networks"].items():
+        whole = stages(SMALL[name](), 1, 28, 28)
+        found = result["parameters"], result["macs"]
+        assert found == (whole.parameters, whole.macs), f"make architectures ({name})"
+        scores = {float(rate): score for rate, score in result["validation"].items()}
+        assert min(scores) < result["rate"] < max(scores)
+        assert max(scores.values()) == max(
+            score for rate, score in scores.items() if math.isclose(rate, result["rate"])
+        )
